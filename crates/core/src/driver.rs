@@ -1,0 +1,233 @@
+//! What talks to a cloud for native resources.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::resource::{Identity, Marks, Ownership, Properties, StackId, Value, Verb};
+use crate::{Error, Result};
+
+/// How one cloud keeps native resources of one or more types. Any call may happen twice; none sleeps or retries.
+///
+/// Reads take many at once: the APIs answer a page of ids for the price of one, and everything that waits on a type
+/// shares a call. All identities of one call have the same type.
+#[async_trait]
+pub trait Driver: Debug + Send + Sync {
+    /// Looks at objects, one observation for each identity in the same order.
+    ///
+    /// - By id where it is known, else by the claim.
+    /// - *Absent* only when the cloud said so; any failure is *unknown* or an error.
+    async fn observe(&self, cx: &Context<'_>, these: &[Identity]) -> Result<Vec<Observation>>;
+
+    /// Everything of these types that bears the stack's marks, read from the cloud alone.
+    async fn census(&self, cx: &Context<'_>, types: &[String]) -> Result<Vec<Found>>;
+
+    /// Starts making an object. `desired` is fully resolved and holds the marks where the type carries them.
+    ///
+    /// An object of the same name or tuple is [`crate::Code::AlreadyExists`]; the caller looks whose it is.
+    async fn create(&self, cx: &Context<'_>, at: &Identity, desired: &Properties) -> Result<Operation>;
+
+    /// Starts changing an object in place. `changed` lists the property paths that differ.
+    async fn update(
+        &self,
+        cx: &Context<'_>,
+        at: &Identity,
+        desired: &Properties,
+        changed: &[String],
+    ) -> Result<Operation>;
+
+    /// Starts deleting. Deleting what does not exist succeeds.
+    async fn delete(&self, cx: &Context<'_>, at: &Identity) -> Result<Operation>;
+
+    /// Asks how operations are getting on, one answer each in the same order.
+    async fn poll(&self, cx: &Context<'_>, these: &[Operation]) -> Result<Vec<Progress>>;
+}
+
+/// Which driver keeps which type.
+pub trait Drivers: Debug + Send + Sync {
+    /// The driver for a native type.
+    ///
+    /// # Errors
+    /// [`crate::Code::UnknownType`] when no driver keeps it.
+    fn driver(&self, type_name: &str) -> Result<Arc<dyn Driver>>;
+
+    /// All native types that can bear marks, for a census.
+    fn census_types(&self) -> Vec<String>;
+
+    /// The clock that waits go by.
+    fn clock(&self) -> Arc<dyn crate::clock::Clock>;
+}
+
+/// What every call is told besides its subject.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// The stack whose marks count as ours.
+    pub stack: &'a StackId,
+    /// The account, region and so on that the stack is pinned to.
+    pub target: &'a Target,
+    /// How long the call may take.
+    pub timeout: Duration,
+}
+
+/// Where a stack is applied. Pinned by the ledger's first entry.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Target {
+    /// The cloud, such as `aws`.
+    pub cloud: String,
+    /// The partition, such as `aws` or `aws-cn`; empty where the cloud has none.
+    pub partition: String,
+    /// The account, subscription or project.
+    pub account: String,
+    /// The region.
+    pub region: String,
+}
+
+/// What was seen of one object.
+#[derive(Clone, Debug)]
+pub enum Observation {
+    /// It exists.
+    Present(Box<Observed>),
+    /// The cloud says it does not exist. Inside the type's lag window that proves nothing.
+    Absent,
+    /// It could not be found out.
+    Unknown(Error),
+}
+
+/// An object as the cloud describes it.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The cloud's id.
+    pub id: String,
+    /// Its properties in the published schema.
+    pub properties: Properties,
+    /// Its outputs, the identifier among them.
+    pub outputs: Properties,
+    /// Whose it is.
+    pub owner: Ownership,
+    /// Whether it is usable.
+    pub health: Health,
+}
+
+/// Whether an object is usable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It is.
+    Ready,
+    /// The cloud is still working on it; the cloud's own word for the phase.
+    Busy(String),
+    /// It failed; the cloud's reason.
+    Failed(String),
+    /// It is being deleted.
+    Deleting,
+}
+
+/// An object found by its marks alone.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The native type's name.
+    pub type_name: String,
+    /// The cloud's id.
+    pub id: String,
+    /// What its marks say.
+    pub marks: Marks,
+    /// The object, as an observation would describe it.
+    pub observed: Observed,
+}
+
+/// A change that the cloud accepted.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// What it changes; the id is filled in.
+    pub identity: Identity,
+    /// What is done.
+    pub verb: Verb,
+    /// What the cloud calls the operation, where it has a name of its own.
+    pub handle: Option<String>,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// How far an operation is.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// Under way: the cloud's own word for the phase, and its last message.
+    Running {
+        /// Such as `CREATING`.
+        phase: String,
+        /// The cloud's last word, empty when it said none.
+        message: String,
+    },
+    /// Done. Outputs hold the identifier; empty after a delete.
+    Done(Properties),
+    /// It failed after it was accepted.
+    Failed(Error),
+}
+
+impl Operation {
+    /// An operation that is done at once.
+    #[must_use]
+    pub fn done(identity: Identity, verb: Verb, outputs: Properties) -> Self {
+        Self { identity, verb, handle: None, progress: Progress::Done(outputs) }
+    }
+}
+
+/// Reads an output by its dotted name, such as `Endpoint.Address`.
+#[must_use]
+pub fn output<'a>(outputs: &'a Properties, name: &str) -> Option<&'a Value> {
+    outputs.get(name).or_else(|| {
+        let (first, rest) = name.split_once('.')?;
+        outputs.get(first)?.at(rest)
+    })
+}
+
+/// Drivers without the verbs that change anything. Planning is handed this type and nothing else.
+///
+/// ```compile_fail
+/// fn write(reader: &landfall_core::driver::Reader) {
+///     reader.create();
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reader(Arc<dyn Drivers>);
+
+impl Reader {
+    /// A reader of these drivers.
+    #[must_use]
+    pub fn new(drivers: Arc<dyn Drivers>) -> Self {
+        Self(drivers)
+    }
+
+    /// Looks at objects of one type. See [`Driver::observe`].
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub async fn observe(&self, cx: &Context<'_>, type_name: &str, these: &[Identity]) -> Result<Vec<Observation>> {
+        self.0.driver(type_name)?.observe(cx, these).await
+    }
+
+    /// Everything that bears the stack's marks. See [`Driver::census`].
+    ///
+    /// # Errors
+    /// What the drivers answer.
+    pub async fn census(&self, cx: &Context<'_>) -> Result<Vec<Found>> {
+        let mut all = Vec::new();
+        for (driver, types) in by_driver(&*self.0, self.0.census_types())? {
+            all.extend(driver.census(cx, &types).await?);
+        }
+        Ok(all)
+    }
+}
+
+fn by_driver(drivers: &dyn Drivers, types: Vec<String>) -> Result<Vec<(Arc<dyn Driver>, Vec<String>)>> {
+    let mut all: Vec<(Arc<dyn Driver>, Vec<String>)> = Vec::new();
+    for type_name in types {
+        let driver = drivers.driver(&type_name)?;
+        match all.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &driver)) {
+            Some((_, list)) => list.push(type_name),
+            None => all.push((driver, vec![type_name])),
+        }
+    }
+    Ok(all)
+}

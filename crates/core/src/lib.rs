@@ -1,0 +1,19 @@
+//! The heart of Landfall: kinds, native resources, the planner, the ledger, the apply loop and the simulated cloud.
+//!
+//! This crate opens no socket and knows no cloud. The clouds' crates expand kinds into native resources and bring
+//! drivers for them; the facade crate `landfall` ties both together.
+
+pub mod clock;
+pub mod cloud;
+pub mod driver;
+pub mod error;
+pub mod event;
+pub mod graph;
+pub mod kind;
+pub mod resource;
+pub mod scope;
+pub mod secret;
+pub mod stack;
+pub mod units;
+
+pub use error::{Code, Error, Problems, Remains, Result, Retry};
