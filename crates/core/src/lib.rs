@@ -10,6 +10,8 @@ pub mod error;
 pub mod event;
 pub mod graph;
 pub mod kind;
+pub mod ledger;
+pub mod plan;
 pub mod resource;
 pub mod scope;
 pub mod secret;

@@ -8,7 +8,7 @@ mod value;
 
 pub use address::{Address, StackId};
 pub use catalog::Catalog;
-pub use identity::{Claim, Identity, Marks, Ownership};
+pub use identity::{Claim, Identity, Marks, Ownership, RESERVED_DOMAIN, RESERVED_PREFIX};
 pub use resource_type::{Api, IdentityClass, Output, Quota, ResourceType, Shape, TagStyle, Usual, Verb, Verbs};
 pub use value::{Properties, Reference, TargetField, Value};
 

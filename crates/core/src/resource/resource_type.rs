@@ -51,6 +51,8 @@ pub struct ResourceType {
     pub security: &'static [&'static str],
     /// Property paths whose change in place interrupts service.
     pub downtime: &'static [&'static str],
+    /// The property that makes the cloud refuse a delete while it is true; empty when the type has none.
+    pub guard: &'static str,
     /// Whether it holds data that a delete would lose.
     pub holds_data: bool,
     /// Properties that name the object it stands in: (property, type).
@@ -89,6 +91,7 @@ impl ResourceType {
         sets: &[],
         security: &[],
         downtime: &[],
+        guard: "",
         holds_data: false,
         parents: &[],
         tags: TagStyle::None,

@@ -1,0 +1,205 @@
+//! The plan: every change in order, each with its reasons, hashed. It leaves apply no choice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::driver::Target;
+use crate::error::Position;
+use crate::ledger::{Consent, Head, Slot};
+use crate::resource::{Address, Claim, Properties, StackId, Value, Verb};
+
+/// Every change that makes the world as it is wanted, in order and with reasons.
+///
+/// Applying consumes it. Its hash does not depend on the order of keys or on where things were declared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use]
+pub struct Plan {
+    /// The version of this structure, for readers of its JSON.
+    pub format: u32,
+    /// The stack.
+    pub stack: StackId,
+    /// Where it is applied.
+    pub target: Target,
+    /// The ledger entry it was made from. If the ledger moved since, apply refuses.
+    pub base: Head,
+    /// The hash of the graph that is wanted; of nothing, for a plan that destroys.
+    pub graph: String,
+    /// The changes, most dangerous first.
+    pub steps: Vec<Step>,
+    /// The calls that make the changes, each after those it waits for.
+    pub operations: Vec<Operation>,
+    /// How many resources stay as they are.
+    pub unchanged: usize,
+    /// Where the cloud differs from what was last applied.
+    pub drift: Vec<Drift>,
+    /// Agreements to lose protected objects, given for this plan.
+    pub consents: Vec<Consent>,
+}
+
+/// One change of one resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The resource.
+    pub address: Address,
+    /// Its native type.
+    pub type_name: String,
+    /// What happens.
+    pub change: Change,
+    /// The cloud's id of the object that is changed, replaced, deleted, adopted or forgotten.
+    pub id: Option<String>,
+    /// Property by property, what differs.
+    pub attributes: Vec<Attribute>,
+    /// Why, from the nearest cause to the first.
+    pub reasons: Vec<Reason>,
+    /// How dangerous it is.
+    pub risk: Risk,
+    /// Whether it needs consent before it can be applied.
+    pub needs_consent: bool,
+    /// Where the resource was declared. Not part of the hash.
+    pub origin: Option<Position>,
+}
+
+/// What happens to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Change {
+    /// It is made.
+    Create,
+    /// It is changed in place.
+    Update,
+    /// It is replaced: the new object first, then the old one goes.
+    ReplaceCreateFirst,
+    /// It is replaced: the old object goes first.
+    ReplaceDeleteFirst,
+    /// It is deleted.
+    Delete,
+    /// An existing object that bears our marks is taken into the ledger.
+    Adopt,
+    /// It is dropped from the ledger and stays in the cloud, or is gone from the cloud already.
+    Forget,
+    /// Its protection is switched; nothing in the cloud changes.
+    Protection,
+}
+
+/// How dangerous a change is; the first is the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Risk {
+    /// Data is lost.
+    DataLoss,
+    /// Service is interrupted.
+    Downtime,
+    /// Access is widened or narrowed.
+    Security,
+    /// Money is spent or saved.
+    Money,
+    /// None of these.
+    None,
+}
+
+/// One property that differs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attribute {
+    /// Dotted path into the properties, such as `spec.replicas`.
+    pub path: String,
+    /// What it is; `None` when it is not set.
+    pub before: Option<Value>,
+    /// What it shall be; `None` when it shall not be set. References that are not known yet stay references.
+    pub after: Option<Value>,
+    /// Whether it is known only after the apply.
+    pub unknown: bool,
+    /// Whether it forces a replacement.
+    pub replaces: bool,
+    /// Whether its values are secret: they are never shown.
+    pub secret: bool,
+}
+
+/// One link of the chain that leads to a change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// It was declared and does not exist.
+    Declared(Option<Position>),
+    /// It is no longer declared.
+    Removed,
+    /// A field of its declaration changed.
+    Field {
+        /// `kind/name` of the declaration.
+        declaration: String,
+        /// Dotted path of the field.
+        field: String,
+        /// What it was, as JSON text.
+        before: String,
+        /// What it is, as JSON text.
+        after: String,
+        /// Where it stands now.
+        position: Option<Position>,
+    },
+    /// A property of it forces a replacement.
+    Forces(String),
+    /// Something it stands on changes.
+    Dependency(Address),
+    /// The cloud differs from what was last applied, at this path.
+    Drift(String),
+    /// The object is gone from the cloud.
+    Gone,
+    /// An earlier run was interrupted while it made this change.
+    Interrupted,
+    /// An earlier run replaced the object and did not get to deleting it.
+    Deposed,
+    /// The expansion itself changed: a newer version of Landfall expands the same declaration differently.
+    Expansion,
+    /// The whole stack is destroyed.
+    Destroy,
+    /// It exists, bears our marks, and is not in the ledger.
+    Unrecorded,
+}
+
+/// One call, and what it waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Which object.
+    pub slot: Slot,
+    /// What is called. `Read` stands for operations that only write the ledger: adopt, forget, protection.
+    pub verb: Verb,
+    /// The step it belongs to: an index into [`Plan::steps`].
+    pub step: usize,
+    /// Indices of the operations it waits for.
+    pub after: Vec<usize>,
+    /// The native type.
+    pub type_name: String,
+    /// The properties it shall have, references unresolved; empty for deletes.
+    pub properties: Properties,
+    /// Property paths that differ, for updates.
+    pub changed: Vec<String>,
+    /// The cloud's id, where the object exists.
+    pub id: Option<String>,
+    /// How the object is found without its id; for creates it is made when the references are resolved.
+    pub claim: Option<Claim>,
+    /// Direct dependencies, for the ledger.
+    pub dependencies: BTreeSet<Address>,
+    /// The cluster whose API it lives in.
+    pub cluster: Option<Address>,
+    /// Whether it is protected from now on.
+    pub protected: bool,
+}
+
+/// Where the cloud differs from what was last applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// The resource.
+    pub address: Address,
+    /// Dotted path of the property; empty when the whole object is gone.
+    pub path: String,
+    /// What was applied.
+    pub expected: Option<Value>,
+    /// What the cloud says.
+    pub found: Option<Value>,
+}
+
+/// Changes counted, for headlines.
+pub type Counts = BTreeMap<Change, usize>;
