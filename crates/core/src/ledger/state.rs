@@ -200,6 +200,53 @@ impl State {
         Ok(())
     }
 
+    /// Says whether these records, in this order, would fold, without folding them and without a copy of the state.
+    ///
+    /// # Errors
+    /// What [`State::record`] would say.
+    pub fn accepts(&self, records: &[Record]) -> Result<()> {
+        // What the records before would have changed: intents by slot, generations of held objects by address.
+        let mut open: BTreeMap<&Slot, bool> = BTreeMap::new();
+        let mut held: BTreeMap<&Address, Option<u32>> = BTreeMap::new();
+        let intended = |open: &BTreeMap<&Slot, bool>, slot: &Slot| {
+            open.get(slot).copied().unwrap_or_else(|| self.intents.contains_key(slot))
+        };
+        let generation = |held: &BTreeMap<&Address, Option<u32>>, address: &Address| {
+            held.get(address).copied().unwrap_or_else(|| self.resources.get(address).map(|held| held.generation))
+        };
+        for record in records {
+            match record {
+                Record::Intent(intent) => {
+                    open.insert(&intent.slot, true);
+                }
+                Record::Accepted { slot, .. } if !intended(&open, slot) => {
+                    return Err(damaged("an acceptance without an intent", slot));
+                }
+                Record::Done { slot, .. } => {
+                    if !intended(&open, slot) {
+                        return Err(damaged("an outcome without an intent", slot));
+                    }
+                    open.insert(slot, false);
+                    held.insert(&slot.address, Some(slot.generation));
+                }
+                Record::Deleted { slot } | Record::Forgotten { slot } => {
+                    open.insert(slot, false);
+                    if generation(&held, &slot.address) == Some(slot.generation) {
+                        held.insert(&slot.address, None);
+                    }
+                }
+                Record::Failed { slot, remains: false, .. } => {
+                    open.insert(slot, false);
+                }
+                Record::Protection { address, .. } if generation(&held, address).is_none() => {
+                    return Err(damaged("protection of nothing", address));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The next generation of an address: larger than any that was ever intended and is still known.
     #[must_use]
     pub fn next_generation(&self, address: &Address) -> u32 {
@@ -247,6 +294,9 @@ impl State {
 }
 
 /// Which stack an entry must belong to.
+///
+/// # Errors
+/// [`Code::LedgerForeign`] when it is another's.
 pub fn same_stack(entry: &Entry, stack: &StackId) -> Result<()> {
     if entry.stack == *stack {
         return Ok(());
