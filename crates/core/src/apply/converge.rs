@@ -14,7 +14,7 @@ use crate::clock::{Clock, drive};
 use crate::driver::{Context, Drivers, Found, Observation, Reader, Target};
 use crate::event::{EventKind, Events, counted};
 use crate::graph::{Expanded, Graph};
-use crate::ledger::{Acquire, Acquired, Converged, Ledger, Record, Session, State, Watched};
+use crate::ledger::{AcquireOptions, Acquired, Converged, Ledger, Record, Session, State, Watched};
 use crate::plan::{self, Mode, Plan, SpecNow};
 use crate::resource::{Catalog, IdentityClass, ResourceType, StackId, TargetField, Value, Verb};
 use crate::scope::AllOutputs;
@@ -201,7 +201,7 @@ impl Engine {
             return Err(self.lost_ledger());
         }
         self.resolve_doubts(session).await?;
-        let plan = self.make_plan(session.state(), session.head(), Mode::Converge).await?;
+        let plan = self.make_plan(session.state(), session.head().clone(), Mode::Converge).await?;
         plan.check_consents()?;
         self.make(session, &plan).await
     }
@@ -211,7 +211,7 @@ impl Engine {
         if plan.stack != self.setup.stack || plan.target != self.setup.target {
             return Err(Error::new(Code::WrongTarget, format!("the plan was made for another target: {}", plan.stack)));
         }
-        plan.check_base(session.state(), &session.head())?;
+        plan.check_base(session.state(), session.head())?;
         self.make(session, plan).await
     }
 
@@ -235,7 +235,7 @@ impl Engine {
 
     /// Gives the lease back, whatever happened, so that nobody waits for it to run out.
     async fn hand_back<T>(&self, mut session: Session, result: Result<T>) -> Result<T> {
-        if session.holds() && self.setup.options.cancel.asked() != Some(super::Urgency::ReturnNow) {
+        if session.state().lease.holder.is_some() && self.setup.options.cancel.asked() != Some(super::Urgency::ReturnNow) {
             let released = session.release(Vec::new()).await;
             if result.is_ok() {
                 released?;
@@ -247,33 +247,34 @@ impl Engine {
     /// Waits for the lease. `None` when meanwhile another replica converged to the wanted graph.
     async fn lease(&self, wanted: Option<&str>) -> Result<Option<Session>> {
         let setup = &self.setup;
-        let acquire = Acquire {
-            stack: setup.stack.clone(),
-            holder: setup.options.holder.clone(),
-            time_to_live: setup.options.time_to_live,
-            target: setup.target.clone(),
-            clock: setup.clock.clone(),
+        let options = AcquireOptions::new(&setup.options.holder, setup.target.clone());
+        let options = options.time_to_live(setup.options.time_to_live);
+        let mut watch = match setup.ledger.acquire(&setup.stack, &options).await? {
+            Acquired::Session(session) => return Ok(Some(self.taken(*session))),
+            Acquired::Held(watch) => watch,
         };
-        let mut watch = None;
         loop {
-            match setup.ledger.acquire(&acquire, watch.as_ref()).await? {
-                Acquired::Session(session) => {
-                    self.tell(&EventKind::LeaseTaken { epoch: session.epoch() });
-                    return Ok(Some(*session));
-                }
-                Acquired::Held(held) => {
-                    if setup.options.cancel.asked().is_some() {
-                        return Err(Error::new(Code::Cancelled, "the caller asked to stop while another holder works"));
-                    }
-                    let still = u64::try_from(held.still(&*setup.clock).as_millis()).unwrap_or(u64::MAX);
-                    self.tell(&EventKind::WaitingForLease { holder: held.holder().to_owned(), still });
-                    match held.next(&acquire).await? {
-                        Watched::Converged(converged) if Some(converged.graph.as_str()) == wanted => return Ok(None),
-                        _ => watch = Some(held),
+            if setup.options.cancel.asked().is_some() {
+                return Err(Error::new(Code::Cancelled, "the caller asked to stop while another holder works"));
+            }
+            let still = u64::try_from(watch.still().as_millis()).unwrap_or(u64::MAX);
+            let holder = watch.holder().unwrap_or_default().to_owned();
+            self.tell(&EventKind::WaitingForLease { holder, still });
+            match watch.next().await? {
+                Watched::Converged(peek) if peek.converged().map(|converged| converged.graph.as_str()) == wanted => return Ok(None),
+                Watched::Converged(_) | Watched::Released | Watched::Expired => {
+                    if let Some(session) = watch.acquire().await? {
+                        return Ok(Some(self.taken(*session)));
                     }
                 }
+                _ => {}
             }
         }
+    }
+
+    fn taken(&self, session: Session) -> Session {
+        self.tell(&EventKind::LeaseTaken { epoch: session.epoch() });
+        session
     }
 
     async fn read_outputs(&self, wanted: &str) -> Result<AllOutputs> {

@@ -151,7 +151,10 @@ impl Run<'_> {
         }
         let records = std::mem::take(&mut self.outbox);
         let then = std::mem::take(&mut self.outbox_then);
-        self.put = Some((Box::pin(self.session.prepare(records)), then));
+        match self.session.prepare(records) {
+            Ok(pending) => self.put = Some((Box::pin(pending), then)),
+            Err(error) => self.report.stopped = Some(error),
+        }
     }
 
     pub(super) fn dispatch(&mut self) {
