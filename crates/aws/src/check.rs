@@ -8,7 +8,7 @@ use landfall_core::resource::{Address, RESERVED_PREFIX};
 use landfall_core::stack::{Declared, Stack};
 use landfall_core::{Code, Error, Problems, Result};
 
-use crate::{machine, name, network, region, subnet, version};
+use crate::{cluster, machine, name, network, region, subnet, version};
 
 /// Retentions that CloudWatch Logs knows, in days.
 const RETENTIONS: [u32; 22] =
@@ -64,10 +64,8 @@ impl Check<'_> {
                     .push(Error::new(Code::InvalidName, message).hint("rename the project or the environment"));
             }
         }
-        let rules = [
-            (!self.stack.clusters.is_empty()).then_some(name::CLUSTER),
-            (!self.stack.clusters.is_empty() || !self.stack.services.is_empty()).then_some(name::ROLE),
-        ];
+        // What has a role has the shortest of the names that this file knows.
+        let rules = [(!self.stack.clusters.is_empty()).then_some(name::CLUSTER), Some(name::ROLE)];
         for rule in rules.into_iter().flatten() {
             if let Err(error) = name::name(id, &[], rule) {
                 self.problems.push(error);
@@ -114,7 +112,7 @@ impl Check<'_> {
             let zones = region::zones(found.check.region, spec.zones, &spec.zone_names);
             found.add("zones", zones.map(|_| ()));
         }
-        found.add("cidr", subnet::fits(spec.cidr, spec.zones, &spec.tiers));
+        found.add("cidr", subnet::fits(spec.cidr, network::zone_count(spec), &spec.tiers));
         if spec.tiers.is_empty() {
             found.add(
                 "tiers",
@@ -165,7 +163,7 @@ impl Check<'_> {
         }
         if let Some(network) = stack.networks.get(spec.network.name()) {
             let network = &network.spec;
-            if !network.tiers.contains(&Tier::Private) || network.zones < 2 {
+            if !network.tiers.contains(&Tier::Private) || network::zone_count(network) < 2 {
                 let message = format!("EKS needs private subnets in two zones at least: {}", spec.network.name());
                 found.add("network", invalid(message, "use .zones(3) and all tiers for the network"));
             }
@@ -180,11 +178,8 @@ impl Check<'_> {
             }
         }
         let pools: Vec<_> = stack.node_pools.values().filter(|pool| pool.spec.cluster.name() == name).collect();
-        let any_pod = |pool: &NodePoolSpec| {
-            let size = machine::size(found.check.region, pool, stack.today);
-            pool.nodes.min() > 0 && pool.taints.is_empty() && size.map_or(true, |size| size.accelerator.is_none())
-        };
-        if !pools.is_empty() && !pools.iter().any(|pool| any_pod(&pool.spec)) {
+        let region = found.check.region;
+        if !pools.is_empty() && !pools.iter().any(|pool| cluster::runs_anything(&pool.spec, region, stack.today)) {
             let message = format!("no pool of the cluster always has a node that takes any pod, as DNS needs: {name}");
             let hint = "give one pool without taints and accelerators at least one node";
             found.add("", Err(Error::new(Code::Capacity, message).hint(hint)));

@@ -16,12 +16,13 @@ use landfall_core::graph::hex;
 use landfall_core::kind::{Cluster, ClusterOutputs, ClusterSpec, NodePoolSpec, Tier};
 use landfall_core::resource::{Address, TargetField, Value};
 use landfall_core::scope::{Native, Scope};
+use landfall_core::units::Date;
 use landfall_core::{Result, join, list, map, properties};
 use sha2::{Digest, Sha256};
 
 use crate::iam::Rights;
 use crate::key::User;
-use crate::{Aws, iam, key, name, version};
+use crate::{Aws, iam, key, machine, name, version};
 
 /// The namespace that all add-ons live in.
 const NAMESPACE: &str = "kube-system";
@@ -279,14 +280,15 @@ fn autoscaler(cluster: &Native, scope: &mut Scope<'_>) -> Result<()> {
 fn pools(scope: &Scope<'_>) -> Result<Vec<Address>> {
     let pools = &scope.stack().node_pools;
     let ours = pools.iter().filter(|(_, pool)| pool.spec.cluster.name() == scope.name());
-    ours.filter(|(_, pool)| runs_anything(&pool.spec, scope))
+    ours.filter(|(_, pool)| runs_anything(&pool.spec, scope.region(), scope.stack().today))
         .map(|(name, _)| Address::new(scope.cloud(), "node-pool", name, "node-group"))
         .collect()
 }
 
-fn runs_anything(pool: &NodePoolSpec, scope: &Scope<'_>) -> bool {
-    let machine = crate::machine::size(scope.region(), pool, scope.stack().today);
-    pool.nodes.min() > 0 && pool.taints.is_empty() && machine.is_ok_and(|machine| machine.accelerator.is_none())
+/// Whether a pool always has a node that takes any pod. A machine that cannot be found is another problem.
+pub(crate) fn runs_anything(pool: &NodePoolSpec, region: &str, today: Date) -> bool {
+    let plain = machine::size(region, pool, today).map_or(true, |machine| machine.accelerator.is_none());
+    pool.nodes.min() > 0 && pool.taints.is_empty() && plain
 }
 
 fn overlap(one: ipnet::Ipv4Net, two: ipnet::Ipv4Net) -> bool {

@@ -1,6 +1,6 @@
 //! IAM policies and roles as values.
 
-use landfall_core::resource::{Properties, TargetField, Value};
+use landfall_core::resource::{TargetField, Value};
 use landfall_core::scope::{Native, Scope};
 use landfall_core::{Result, join, map, properties};
 
@@ -18,18 +18,18 @@ pub(crate) fn allow(actions: &[&str], resources: impl Into<Value>) -> Value {
 
 /// [`allow`] under a condition, such as `{"StringEquals": {"aws:SourceAccount": …}}`.
 pub(crate) fn allow_if(actions: &[&str], resources: impl Into<Value>, condition: Value) -> Value {
-    with(allow(actions, resources), "Condition", condition)
+    map! {
+        "Effect" => "Allow", "Action" => actions.to_vec(), "Resource" => resources.into(), "Condition" => condition,
+    }
 }
 
 /// A statement of a resource's own policy: allows `actions` on the resource to `principal`.
 pub(crate) fn grant(sid: &str, principal: Value, actions: &[&str], condition: Option<Value>) -> Value {
-    let statement = map! {
+    let mut statement = properties! {
         "Sid" => sid, "Effect" => "Allow", "Principal" => principal, "Action" => actions.to_vec(), "Resource" => "*",
     };
-    match condition {
-        Some(condition) => with(statement, "Condition", condition),
-        None => statement,
-    }
+    statement.extend(condition.map(|condition| ("Condition".to_owned(), condition)));
+    statement.into()
 }
 
 /// The condition that a service acts for this account and for nobody else's.
@@ -47,13 +47,11 @@ pub(crate) fn for_source(arn: Value) -> Value {
 
 /// Lets a service of the cloud, such as `ec2.amazonaws.com`, assume a role.
 pub(crate) fn trust_service(service: &str, condition: Option<Value>) -> Value {
-    let statement = map! {
+    let mut statement = properties! {
         "Effect" => "Allow", "Principal" => map! { "Service" => service }, "Action" => "sts:AssumeRole",
     };
-    policy([match condition {
-        Some(condition) => with(statement, "Condition", condition),
-        None => statement,
-    }])
+    statement.extend(condition.map(|condition| ("Condition".to_owned(), condition)));
+    policy([statement.into()])
 }
 
 /// Lets the pods of one service account of one cluster assume a role, through EKS Pod Identity. EKS sets the session
@@ -132,14 +130,4 @@ pub(crate) fn role(
         properties.insert("Policies".into(), policies);
     }
     scope.native(part, "AWS::IAM::Role", properties)
-}
-
-fn with(statement: Value, key: &str, value: Value) -> Value {
-    match statement {
-        Value::Map(mut map) => {
-            map.insert(key.to_owned(), value);
-            Value::Map(map)
-        }
-        other => Value::Map(Properties::from([("Statement".to_owned(), other), (key.to_owned(), value)])),
-    }
 }

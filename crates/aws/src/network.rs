@@ -4,6 +4,9 @@
 //! to one per zone changes routes in place. Data subnets share a route table without any route out of the VPC. S3 is
 //! reached from private and data subnets through a gateway endpoint, which costs nothing and never leaves AWS.
 //!
+//! Zones are the first ones of the region unless they are named. EKS keeps no control plane in one zone of us-east-1,
+//! us-west-1 and ca-central-1 each, and which letter that zone has differs between accounts: name the zones there.
+//!
 //! The VPC's default security group cannot be changed through CloudFormation's schema; nothing of ours is put into it.
 
 use landfall_core::kind::{Nat, Network, NetworkOutputs, NetworkSpec, Subnet, Tier};
@@ -56,6 +59,11 @@ pub(crate) fn ways_out(name: &str, spec: &NetworkSpec, scope: &Scope<'_>) -> Res
         }
     }
     Ok(all)
+}
+
+/// How many zones a network has: those named count, and the number only without names.
+pub(crate) fn zone_count(spec: &NetworkSpec) -> u8 {
+    if spec.zone_names.is_empty() { spec.zones } else { u8::try_from(spec.zone_names.len()).unwrap_or(u8::MAX) }
 }
 
 /// Whether private subnets reach the internet: gateways stand in public subnets.
@@ -239,7 +247,7 @@ impl Parts<'_> {
                     "write",
                     iam::policy([
                         iam::allow(&actions, group.attribute("Arn")),
-                        iam::allow(&["logs:DescribeLogGroups"], iam::arn("logs", "log-group:*")),
+                        iam::allow(&["logs:DescribeLogGroups"], "*"),
                     ]),
                 )],
             },
