@@ -79,16 +79,20 @@ pub(crate) fn managed_policy(path: &str) -> Value {
 
 /// `arn:PARTITION:service:REGION:ACCOUNT:resource` in the target's own region.
 pub(crate) fn arn(service: &str, resource: impl Into<Value>) -> Value {
-    join![
-        "arn:",
-        TargetField::Partition,
-        format!(":{service}:"),
-        TargetField::Region,
-        ":",
-        TargetField::Account,
-        ":",
-        resource.into()
-    ]
+    let mut parts = vec![
+        "arn:".into(),
+        TargetField::Partition.into(),
+        format!(":{service}:").into(),
+        TargetField::Region.into(),
+        ":".into(),
+        TargetField::Account.into(),
+        ":".into(),
+    ];
+    match resource.into() {
+        Value::Join(more) => parts.extend(more),
+        one => parts.push(one),
+    }
+    Value::Join(parts)
 }
 
 /// What a role may do.
