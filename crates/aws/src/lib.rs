@@ -1,1 +1,71 @@
-//! Landfall: aws.
+//! Amazon Web Services for Landfall: what a network, a cluster, a node pool, a database, a cache and a bucket are made
+//! of there, in CloudFormation's own resource types.
+//!
+//! Nothing here opens a socket or knows credentials: expansions and tables are pure, and planning needs nothing else.
+
+mod check;
+mod cluster;
+mod iam;
+mod key;
+mod machine;
+mod name;
+mod network;
+mod node_pool;
+mod region;
+mod subnet;
+mod types;
+mod version;
+// The other kinds of this cloud:
+// mod access;
+// mod bucket;
+// mod cache;
+// mod database;
+// pub mod template;
+mod placeholder;
+
+use landfall_core::Error;
+use landfall_core::cloud::Cloud;
+use landfall_core::resource::ResourceType;
+use landfall_core::stack::Stack;
+
+/// Amazon Web Services in one region: expansions and tables, no connection.
+///
+/// ```
+/// use landfall_aws::Aws;
+/// use landfall_core::cloud::Cloud;
+///
+/// let aws = Aws::new("eu-west-1");
+/// assert_eq!(aws.name(), "aws");
+/// assert!(aws.types().iter().any(|of| of.name == "AWS::EKS::Cluster"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aws {
+    region: String,
+}
+
+impl Aws {
+    /// The cloud, with everything made in this region, such as `eu-west-1`. Whether there is such a region is checked
+    /// together with everything else that a stack declares.
+    #[must_use]
+    pub fn new(region: impl Into<String>) -> Self {
+        Self { region: region.into() }
+    }
+}
+
+impl Cloud for Aws {
+    fn name(&self) -> &'static str {
+        "aws"
+    }
+
+    fn region(&self) -> &str {
+        &self.region
+    }
+
+    fn types(&self) -> Vec<ResourceType> {
+        types::all()
+    }
+
+    fn check(&self, stack: &Stack) -> Vec<Error> {
+        check::stack(&self.region, stack)
+    }
+}
