@@ -174,11 +174,8 @@ fn check(spec: &CacheSpec) -> Vec<Error> {
 fn family(spec: &CacheSpec, today: Date) -> Result<&'static str> {
     let name = engine(spec.engine);
     let known = VERSIONS.iter().filter(|(of, ..)| *of == spec.engine);
-    let supported: Vec<&str> = known
-        .clone()
-        .filter(|(.., end)| end.is_none_or(|end| today <= end))
-        .map(|(_, version, ..)| *version)
-        .collect();
+    let supported: Vec<&str> =
+        known.clone().filter(|(.., end)| end.is_none_or(|end| today <= end)).map(|(_, version, ..)| *version).collect();
     let message = match known.clone().find(|(_, version, ..)| *version == spec.version) {
         Some((_, _, _, Some(end))) if *end < today => {
             format!("ElastiCache ended standard support of {name} {} on this day: {end}", spec.version)

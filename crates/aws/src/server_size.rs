@@ -85,9 +85,12 @@ impl Classes {
 
     fn known(&self) -> Vec<String> {
         let tables = self.current.iter().chain(self.previous);
-        let tables = tables.flat_map(|family| family.classes.iter().map(|(size, ..)| format!("{}.{size}", family.name)));
+        let tables =
+            tables.flat_map(|family| family.classes.iter().map(|(size, ..)| format!("{}.{size}", family.name)));
         let named = self.named.iter();
-        tables.chain(named.flat_map(|(family, sizes)| sizes.iter().map(move |size| format!("{family}.{size}")))).collect()
+        tables
+            .chain(named.flat_map(|(family, sizes)| sizes.iter().map(move |size| format!("{family}.{size}"))))
+            .collect()
     }
 }
 
@@ -267,7 +270,9 @@ pub(crate) const CACHE: Classes = Classes {
         ("cache.r8g", LATEST),
         ("cache.c7gn", GRAVITON),
     ],
-    retired: &["cache.t1", "cache.t2", "cache.m1", "cache.m2", "cache.m3", "cache.m4", "cache.c1", "cache.r3", "cache.r4"],
+    retired: &[
+        "cache.t1", "cache.t2", "cache.m1", "cache.m2", "cache.m3", "cache.m4", "cache.c1", "cache.r3", "cache.r4",
+    ],
 };
 
 #[cfg(test)]

@@ -416,12 +416,10 @@ mod tests {
         ])
         .unwrap();
         let policy = |part| template["Resources"][logical_id(&at(part))]["DeletionPolicy"].as_str();
-        assert_eq!([policy("a"), policy("b"), policy("c"), policy("d")], [
-            Some("Snapshot"),
-            Some("Retain"),
-            Some("Delete"),
-            None
-        ]);
+        assert_eq!(
+            [policy("a"), policy("b"), policy("c"), policy("d")],
+            [Some("Snapshot"), Some("Retain"), Some("Delete"), None]
+        );
     }
 
     #[test]
