@@ -75,7 +75,7 @@ def accepted(match, template):
     """Findings that are meant to be. Each has its reason; nothing is passed over without one."""
     if match.rule.id == "W3691":
         # "17" is no outdated minor version: it leaves the choice of the minor version, and its upgrades, to RDS.
-        return str(at(template, match.path)).isdigit()
+        return str(at(template, match.path)["EngineVersion"]).isdigit()
     return False
 
 

@@ -123,6 +123,7 @@ impl<'a> Grants<'a> {
     fn uses(&mut self, dependency: &Dependency, server: &DatabaseOutputs, own: &OwnDatabase) {
         self.variable(dependency, "HOST", server.host.clone());
         self.variable(dependency, "PORT", server.port.clone());
+        self.variable(dependency, "SSLMODE", "require".into());
         self.variable(dependency, "DATABASE", own.database.clone());
         self.variable(dependency, "USER", own.role.clone());
         self.outputs.egress_ports.push((dependency.name.clone(), database::PORT));
@@ -134,6 +135,7 @@ impl<'a> Grants<'a> {
         let cache = scope.cache(&Ref::named(target))?;
         self.variable(dependency, "HOST", cache.host.clone());
         self.variable(dependency, "PORT", cache.port.clone());
+        self.variable(dependency, "TLS", "true".into());
         self.variable(dependency, "PREFIX", format!("{}:", scope.name()).into());
         self.outputs.egress_ports.push((dependency.name.clone(), cache::PORT));
         self.reads(format!("{}-auth-token", dependency.name), cache.secret.clone(), cache::key_of(cache)?);
@@ -275,4 +277,106 @@ fn identifier(service: &str) -> Result<String> {
 fn segment(file: &str) -> String {
     let lower = file.to_ascii_lowercase();
     lower.replace(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit(), "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use landfall_core::graph::Expanded;
+    use landfall_core::kind::{BucketSpec, CacheSpec};
+    use landfall_core::secret::Secret;
+    use landfall_core::stack::Stack;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing;
+
+    fn stack() -> Stack {
+        let mut stack = testing::stack();
+        testing::declare(&mut stack.databases, "postgres", testing::database());
+        testing::declare(&mut stack.caches, "redis", CacheSpec::valkey(&testing::network()));
+        testing::declare(&mut stack.buckets, "model-storage", BucketSpec::new());
+        stack.secrets.insert("api-key".into(), Secret::new("api-key", "canary".into(), &"key".into()));
+        stack
+    }
+
+    fn with(spec: ServiceSpec) -> Result<Expanded> {
+        let mut stack = stack();
+        testing::declare(&mut stack.services, "text-nlp", spec);
+        testing::expanded(&stack)
+    }
+
+    fn dependency(name: &str, kind: DependencyKind, path: Option<&str>) -> Dependency {
+        Dependency { name: name.into(), kind, target: None, shared: true, path: path.map(str::to_owned) }
+    }
+
+    fn depending(dependencies: impl IntoIterator<Item = Dependency>) -> Result<Expanded> {
+        let mut spec = testing::service();
+        spec.dependencies = dependencies.into_iter().collect();
+        with(spec)
+    }
+
+    #[test]
+    fn a_service_gets_its_part_of_each_dependency() {
+        let mut spec = testing::service().secret("api.key", "api-key");
+        spec.dependencies = vec![
+            dependency("postgres", DependencyKind::Database, None),
+            dependency("redis", DependencyKind::Cache, None),
+            dependency("model-storage", DependencyKind::Storage, Some("/models/textnlp")),
+        ];
+        let expanded = with(spec).unwrap();
+        insta::assert_snapshot!(testing::natives(&expanded, "access/text-nlp"));
+        let outputs = serde_json::to_string_pretty(&expanded.outputs.access["text-nlp"]).unwrap();
+        assert!(!outputs.contains("canary"));
+        insta::assert_snapshot!("outputs", outputs);
+    }
+
+    #[test]
+    fn a_service_that_needs_nothing_of_the_cloud_has_no_identity_there() {
+        let mut stack = stack();
+        testing::declare(&mut stack.services, "first", testing::service());
+        testing::declare(
+            &mut stack.services,
+            "second",
+            testing::service().depends_on(DependencyKind::Service, "first"),
+        );
+        let expanded = testing::expanded(&stack).unwrap();
+        assert_eq!(testing::natives(&expanded, "access/first"), "");
+        assert_eq!(testing::natives(&expanded, "access/second"), "");
+    }
+
+    #[test]
+    fn two_dependencies_on_one_database_share_its_part() {
+        let mut reading = dependency("reports", DependencyKind::Database, None);
+        reading.target = Some("postgres".into());
+        let expanded = depending([dependency("postgres", DependencyKind::Database, None), reading]).unwrap();
+        let databases = expanded.graph.iter().filter(|resource| resource.type_name == POSTGRES_DATABASE).count();
+        assert_eq!(databases, 1);
+        let environment = &expanded.outputs.access["text-nlp"].environment;
+        assert_eq!(environment["REPORTS_DATABASE"], environment["POSTGRES_DATABASE"]);
+    }
+
+    #[test]
+    fn objects_outside_the_path_stay_out_of_reach() {
+        let expanded = depending([dependency("model-storage", DependencyKind::Storage, None)]).unwrap();
+        let policies = testing::property(&expanded, "aws/access/text-nlp/role", "Policies");
+        let statements = &policies[0]["PolicyDocument"]["Statement"];
+        assert_eq!(statements[0]["Resource"]["$join"][1], json!("/text-nlp/*"));
+        assert_eq!(
+            statements[1]["Condition"],
+            json!({ "StringLike": { "s3:prefix": ["text-nlp/", "text-nlp/*"] } })
+        );
+        let wide = depending([dependency("model-storage", DependencyKind::Storage, Some("/models/*"))]);
+        assert_eq!(wide.unwrap_err().code(), Code::InvalidValue);
+    }
+
+    #[test]
+    fn what_is_not_there_is_reported_at_once() {
+        let mut spec = testing::service().secret("token", "nobody-gave-it");
+        let mut nowhere = dependency("postgres", DependencyKind::Database, None);
+        nowhere.target = Some("nowhere".into());
+        spec.dependencies = vec![nowhere, dependency("jobs", DependencyKind::Queue, None)];
+        let error = with(spec).unwrap_err();
+        let codes: Vec<_> = error.problems().iter().map(|problem| problem.code()).collect();
+        assert_eq!(codes, [Code::UnknownReference, Code::UnknownReference, Code::MissingSecret]);
+    }
 }

@@ -99,3 +99,56 @@ fn only_over_tls(arn: &Value) -> Value {
         "Condition" => map! { "Bool" => map! { "aws:SecureTransport" => "false" } },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use landfall_core::resource::StackId;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn a_bucket_is_made_for_production() {
+        let mut stack = testing::stack();
+        testing::declare(&mut stack.buckets, "models", BucketSpec::new());
+        insta::assert_snapshot!(testing::natives(&testing::expanded(&stack).unwrap(), "bucket/models"));
+    }
+
+    #[test]
+    fn names_always_fit() {
+        let mut stack = testing::stack();
+        stack.id = StackId::new("p".repeat(30), "e".repeat(30));
+        testing::declare(&mut stack.buckets, "models", BucketSpec::new());
+        testing::declare(&mut stack.buckets, "exports", BucketSpec::new());
+        stack.node_pools.clear();
+        stack.clusters.clear();
+        stack.networks.clear();
+        let expanded = testing::expanded(&stack).unwrap();
+        let names = ["models", "exports"].map(|name| {
+            let name = testing::property(&expanded, &format!("aws/bucket/{name}/bucket"), "BucketName");
+            let parts = name["$join"].as_array().unwrap();
+            parts.iter().map(|part| part.as_str().unwrap_or("123456789012").to_owned()).collect::<String>()
+        });
+        assert_ne!(names[0], names[1]);
+        for name in names {
+            assert!(name.len() <= LONGEST_NAME && name.ends_with("-123456789012-eu-west-1-an"), "{name}");
+        }
+    }
+
+    #[test]
+    fn regions_without_a_namespace_of_the_account_use_the_shared_one() {
+        let mut stack = testing::stack();
+        stack.node_pools.clear();
+        stack.clusters.clear();
+        stack.networks.clear();
+        testing::declare(&mut stack.buckets, "models", BucketSpec::new());
+        let clouds = testing::clouds(Arc::new(Aws::new("me-south-1")));
+        let expanded = landfall_core::graph::expand(&stack, &clouds).unwrap();
+        let bucket = expanded.graph.get(&"aws/bucket/models/bucket".parse().unwrap()).unwrap();
+        assert!(!bucket.properties.contains_key("BucketNamespace"));
+        assert_eq!(bucket.properties["BucketName"].to_json()["$join"][3], json!("-me-south-1"));
+    }
+}

@@ -185,3 +185,67 @@ fn family(spec: &CacheSpec, today: Date) -> Result<&'static str> {
     };
     Err(Error::new(Code::UnsupportedVersion, message).hint(format!("use one of {}", supported.join(", "))))
 }
+
+#[cfg(test)]
+mod tests {
+    use landfall_core::kind::NetworkSpec;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing;
+
+    fn expand(spec: CacheSpec) -> Result<landfall_core::graph::Expanded> {
+        let mut stack = testing::stack();
+        testing::declare(&mut stack.caches, "redis", spec);
+        testing::expanded(&stack)
+    }
+
+    fn valkey() -> CacheSpec {
+        CacheSpec::valkey(&testing::network())
+    }
+
+    #[test]
+    fn a_cache_is_made_for_production() {
+        let mut stack = testing::stack();
+        testing::declare(&mut stack.caches, "redis", valkey());
+        testing::declare(&mut stack.services, "tabular", testing::service().depends_on(DependencyKind::Cache, "redis"));
+        insta::assert_snapshot!(testing::natives(&testing::expanded(&stack).unwrap(), "cache/redis"));
+    }
+
+    #[test]
+    fn without_replicas_nothing_takes_over_and_one_zone_is_enough() {
+        let mut stack = testing::stack();
+        let range = "10.1.0.0/16".parse().unwrap();
+        testing::declare(&mut stack.networks, "small", NetworkSpec::new(range).zones(1));
+        let network = landfall_core::kind::Ref::named("small");
+        testing::declare(&mut stack.caches, "redis", CacheSpec::redis(&network).replicas(0));
+        let expanded = testing::expanded(&stack).unwrap();
+        let property = |name| testing::property(&expanded, "aws/cache/redis/server", name);
+        assert_eq!(property("NumCacheClusters"), json!(1));
+        assert_eq!(property("AutomaticFailoverEnabled"), json!(false));
+        assert_eq!(property("MultiAZEnabled"), json!(false));
+
+        testing::declare(&mut stack.caches, "redis", CacheSpec::redis(&network).replicas(1));
+        assert_eq!(testing::expanded(&stack).unwrap_err().code(), Code::InvalidValue);
+    }
+
+    #[test]
+    fn eviction_is_a_parameter_and_the_version_names_its_family() {
+        let spec = CacheSpec::redis(&testing::network()).version("6.2").eviction(Eviction::LeastFrequentlyUsed);
+        let expanded = expand(spec).unwrap();
+        let property = |name| testing::property(&expanded, "aws/cache/redis/parameter-group", name);
+        assert_eq!(property("Properties"), json!({ "maxmemory-policy": "allkeys-lfu" }));
+        assert_eq!(property("CacheParameterGroupFamily"), json!("redis6.x"));
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        let code = |spec| expand(spec).unwrap_err().code();
+        assert_eq!(code(valkey().version("7.1")), Code::UnsupportedVersion);
+        assert_eq!(code(CacheSpec::redis(&testing::network()).version("5.0.6")), Code::UnsupportedVersion);
+        assert_eq!(code(valkey().replicas(6)), Code::InvalidValue);
+        assert_eq!(code(valkey().snapshot_days(36)), Code::InvalidValue);
+        let old = CacheSpec::redis(&testing::network()).version("6.2");
+        assert_eq!(family(&old, Date::new(2027, 2, 1)).unwrap_err().code(), Code::UnsupportedVersion);
+    }
+}

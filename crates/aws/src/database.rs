@@ -219,3 +219,114 @@ fn maintenance_window(Maintenance { day, hour }: Maintenance) -> String {
 fn backup_window(Maintenance { hour, .. }: Maintenance) -> String {
     format!("{:02}:00-{:02}:00", (hour + 22) % 24, (hour + 23) % 24)
 }
+
+#[cfg(test)]
+mod tests {
+    use landfall_core::kind::Size;
+    use landfall_core::units::GiB;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing;
+
+    fn codes(spec: DatabaseSpec) -> Vec<Code> {
+        let mut stack = testing::stack();
+        testing::declare(&mut stack.databases, "main", spec);
+        let error = testing::expanded(&stack).unwrap_err();
+        error.problems().iter().map(|problem| problem.code()).collect()
+    }
+
+    #[test]
+    fn a_database_is_made_for_production() {
+        let mut stack = testing::stack();
+        testing::declare(&mut stack.databases, "main", testing::database());
+        testing::declare(
+            &mut stack.services,
+            "tabular",
+            testing::service().depends_on(DependencyKind::Database, "main"),
+        );
+        insta::assert_snapshot!(testing::natives(&testing::expanded(&stack).unwrap(), "database/main"));
+    }
+
+    #[test]
+    fn without_clients_nobody_reaches_it() {
+        let mut stack = testing::stack();
+        testing::declare(&mut stack.databases, "main", testing::database());
+        let expanded = testing::expanded(&stack).unwrap();
+        let ingress = testing::property(&expanded, "aws/database/main/security-group", "SecurityGroupIngress");
+        assert_eq!(ingress, json!([]));
+    }
+
+    #[test]
+    fn a_client_in_another_network_is_refused() {
+        let mut stack = testing::stack();
+        let other = landfall_core::kind::NetworkSpec::new("10.1.0.0/16".parse().unwrap());
+        testing::declare(&mut stack.networks, "other", other);
+        let mut spec = testing::database();
+        spec.network = landfall_core::kind::Ref::named("other");
+        testing::declare(&mut stack.databases, "main", spec);
+        let service = testing::service().depends_on(DependencyKind::Database, "main");
+        testing::declare(&mut stack.services, "tabular", service);
+        let error = testing::expanded(&stack).unwrap_err();
+        assert!(error.problems().iter().any(|problem| problem.code() == Code::InvalidValue));
+    }
+
+    #[test]
+    fn all_problems_of_a_database_come_at_once() {
+        let spec = testing::database()
+            .storage(GiB(10), GiB(9))
+            .backup_days(36)
+            .maintenance(Weekday::Monday, 24)
+            .size(Size::Named("db.m7g.huge".into()));
+        let spec = DatabaseSpec { version: "12".into(), ..spec };
+        assert_eq!(
+            codes(spec),
+            [
+                Code::InvalidValue,
+                Code::InvalidValue,
+                Code::InvalidValue,
+                Code::InvalidValue,
+                Code::UnsupportedVersion,
+                Code::UnknownMachine,
+            ]
+        );
+    }
+
+    #[test]
+    fn storage_that_never_grows_has_no_limit_and_too_narrow_a_limit_is_refused() {
+        let expanded = |start, limit| {
+            let mut stack = testing::stack();
+            testing::declare(&mut stack.databases, "main", testing::database().storage(GiB(start), GiB(limit)));
+            testing::expanded(&stack)
+        };
+        let server = "aws/database/main/server".parse().unwrap();
+        assert!(!expanded(100, 100).unwrap().graph.get(&server).unwrap().properties.contains_key("MaxAllocatedStorage"));
+        assert!(expanded(100, 110).is_ok());
+        assert_eq!(expanded(100, 109).unwrap_err().code(), Code::InvalidValue);
+        assert_eq!(expanded(100, 70_000).unwrap_err().code(), Code::InvalidValue);
+    }
+
+    #[test]
+    fn versions_have_an_end() {
+        let last_day = Date::new(2027, 2, 28);
+        assert!(check_version("14", last_day).is_ok());
+        assert_eq!(check_version("14", Date::new(2027, 3, 1)).unwrap_err().code(), Code::UnsupportedVersion);
+        let error = check_version("17.4", last_day).unwrap_err();
+        assert_eq!(error.next_step(), Some("use one of 14, 15, 16, 17, 18"));
+    }
+
+    #[test]
+    fn backups_and_maintenance_never_meet() {
+        for hour in 0..24 {
+            let window = Maintenance { day: Weekday::Sunday, hour };
+            let backup: Vec<u8> = backup_window(window).split([':', '-']).map(|part| part.parse().unwrap()).collect();
+            let [start, 0, end, 0] = backup[..] else { panic!("{backup:?}") };
+            assert_eq!((start + 1) % 24, end);
+            assert_ne!(start, hour);
+            assert_ne!(end, hour);
+        }
+        let late = Maintenance { day: Weekday::Sunday, hour: 23 };
+        assert_eq!(maintenance_window(late), "sun:23:00-mon:00:00");
+        assert_eq!(backup_window(Maintenance { hour: 1, ..late }), "23:00-00:00");
+    }
+}
