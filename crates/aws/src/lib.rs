@@ -50,6 +50,19 @@ impl Aws {
     pub fn new(region: impl Into<String>) -> Self {
         Self { region: region.into() }
     }
+
+    /// Whether the account must enable the region before anything can be made in it.
+    ///
+    /// ```
+    /// use landfall_aws::Aws;
+    ///
+    /// assert!(Aws::new("eu-south-2").needs_opt_in());
+    /// assert!(!Aws::new("eu-west-1").needs_opt_in());
+    /// ```
+    #[must_use]
+    pub fn needs_opt_in(&self) -> bool {
+        region::is_opt_in(&self.region)
+    }
 }
 
 impl Cloud for Aws {

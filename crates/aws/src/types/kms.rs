@@ -11,7 +11,10 @@ pub(super) const ALL: &[ResourceType] = &[
         name: named("AWS::KMS::Key"),
         identity: IdentityClass::Tagged,
         identifier: "KeyId",
-        outputs: &[Output { name: "Arn", shape: Shape::Text("arn:{partition}:kms:{region}:{account}:key/{id}") }],
+        outputs: &[
+            Output { name: "KeyId", shape: Shape::Text("{uuid}") },
+            Output { name: "Arn", shape: Shape::Text("arn:{partition}:kms:{region}:{account}:key/{id}") },
+        ],
         // CloudFormation asks for a replacement on none of these, and refuses the update of what cannot change.
         replaces: &["KeySpec", "KeyUsage", "Origin", "MultiRegion"],
         write_only: &["PendingWindowInDays", "BypassPolicyLockoutSafetyCheck", "RotationPeriodInDays"],
@@ -59,7 +62,6 @@ pub(super) const ALL: &[ResourceType] = &[
             update: &["kms:UpdateAlias"],
             delete: &["kms:DeleteAlias"],
         },
-        quota: Some(Quota { code: "L-2601EE20", name: "Aliases per CMK", default: 50 }),
         lag: Duration::from_secs(60),
         ..ResourceType::DEFAULT
     },
