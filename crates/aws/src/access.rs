@@ -361,10 +361,7 @@ mod tests {
         let policies = testing::property(&expanded, "aws/access/text-nlp/role", "Policies");
         let statements = &policies[0]["PolicyDocument"]["Statement"];
         assert_eq!(statements[0]["Resource"]["$join"][1], json!("/text-nlp/*"));
-        assert_eq!(
-            statements[1]["Condition"],
-            json!({ "StringLike": { "s3:prefix": ["text-nlp/", "text-nlp/*"] } })
-        );
+        assert_eq!(statements[1]["Condition"], json!({ "StringLike": { "s3:prefix": ["text-nlp/", "text-nlp/*"] } }));
         let wide = depending([dependency("model-storage", DependencyKind::Storage, Some("/models/*"))]);
         assert_eq!(wide.unwrap_err().code(), Code::InvalidValue);
     }

@@ -273,12 +273,12 @@ mod tests {
 
     #[test]
     fn all_problems_of_a_database_come_at_once() {
-        let spec = testing::database()
+        let mut spec = testing::database()
             .storage(GiB(10), GiB(9))
             .backup_days(36)
             .maintenance(Weekday::Monday, 24)
             .size(Size::Named("db.m7g.huge".into()));
-        let spec = DatabaseSpec { version: "12".into(), ..spec };
+        spec.version = "12".into();
         assert_eq!(
             codes(spec),
             [
@@ -300,7 +300,9 @@ mod tests {
             testing::expanded(&stack)
         };
         let server = "aws/database/main/server".parse().unwrap();
-        assert!(!expanded(100, 100).unwrap().graph.get(&server).unwrap().properties.contains_key("MaxAllocatedStorage"));
+        assert!(
+            !expanded(100, 100).unwrap().graph.get(&server).unwrap().properties.contains_key("MaxAllocatedStorage")
+        );
         assert!(expanded(100, 110).is_ok());
         assert_eq!(expanded(100, 109).unwrap_err().code(), Code::InvalidValue);
         assert_eq!(expanded(100, 70_000).unwrap_err().code(), Code::InvalidValue);

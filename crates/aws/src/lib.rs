@@ -3,8 +3,13 @@
 //!
 //! Nothing here opens a socket or knows credentials: expansions and tables are pure, and planning needs nothing else.
 
+mod access;
+mod bucket;
+mod cache;
 mod check;
 mod cluster;
+mod data_tier;
+mod database;
 mod iam;
 mod key;
 mod machine;
@@ -12,16 +17,16 @@ mod name;
 mod network;
 mod node_pool;
 mod region;
+mod server_size;
 mod subnet;
+mod template;
 mod types;
 mod version;
-// The other kinds of this cloud:
-// mod access;
-// mod bucket;
-// mod cache;
-// mod database;
-// pub mod template;
-mod placeholder;
+
+#[cfg(test)]
+mod testing;
+
+pub use template::template;
 
 use landfall_core::Error;
 use landfall_core::cloud::Cloud;
