@@ -16,7 +16,8 @@ pub(crate) enum User {
     LogGroup(String),
 }
 
-const USE: [&str; 5] = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"];
+/// What carries an encryption context, which describing a key does not.
+const USE: [&str; 4] = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"];
 const USE_AND_GRANT: [&str; 6] =
     ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey", "kms:CreateGrant"];
 
@@ -67,7 +68,7 @@ fn statement(user: &User, region: &str) -> Value {
             map! { "Service" => join!["logs.", TargetField::Region, format!(".{suffix}")] },
             &USE,
             Some(map! {
-                "ArnEquals" => map! {
+                "StringLike" => map! {
                     "kms:EncryptionContext:aws:logs:arn" => iam::arn("logs", format!("log-group:{name}")),
                 },
             }),

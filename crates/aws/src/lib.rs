@@ -3,8 +3,13 @@
 //!
 //! Nothing here opens a socket or knows credentials: expansions and tables are pure, and planning needs nothing else.
 
+mod access;
+mod bucket;
+mod cache;
 mod check;
 mod cluster;
+mod data_tier;
+mod database;
 mod iam;
 mod key;
 mod machine;
@@ -12,19 +17,16 @@ mod name;
 mod network;
 mod node_pool;
 mod region;
+mod server_size;
 mod subnet;
+mod template;
 mod types;
 mod version;
-// mod access;
-// mod bucket;
-// mod cache;
-// mod data_tier;
-// mod database;
-// mod server_size;
-// pub mod template;
-// #[cfg(test)]
-// mod testing;
-mod placeholder;
+
+#[cfg(test)]
+mod testing;
+
+pub use template::template;
 
 use landfall_core::Error;
 use landfall_core::cloud::Cloud;
@@ -90,48 +92,17 @@ impl Cloud for Aws {
 mod tests {
     use std::sync::Arc;
 
-    use landfall_core::cloud::{Clouds, Workloads};
+    use landfall_core::Code;
     use landfall_core::graph::{Expanded, expand};
-    use landfall_core::kind::{
-        Accelerator, ClusterSpec, Mesh, MeshOutputs, MeshSpec, Nat, NetworkSpec, NodePoolSpec, Ref, Service,
-        ServiceOutputs, ServiceSpec, Tier,
-    };
+    use landfall_core::kind::{Accelerator, ClusterSpec, Nat, NetworkSpec, NodePoolSpec, Ref, Tier};
     use landfall_core::resource::{StackId, Value};
-    use landfall_core::scope::Scope;
     use landfall_core::stack::Declared;
     use landfall_core::units::{Date, Range};
-    use landfall_core::{Code, Result};
 
     use super::*;
 
-    /// Kubernetes without a service or a mesh, which these stacks have none of.
-    #[derive(Debug)]
-    struct NoWorkloads;
-
-    impl Mesh for NoWorkloads {
-        fn expand_mesh(&self, _: &MeshSpec, _: &mut Scope<'_>) -> Result<MeshOutputs> {
-            Err(Error::internal("no mesh here"))
-        }
-    }
-
-    impl Service for NoWorkloads {
-        fn expand_service(&self, _: &ServiceSpec, _: &mut Scope<'_>) -> Result<ServiceOutputs> {
-            Err(Error::internal("no service here"))
-        }
-    }
-
-    impl Workloads for NoWorkloads {
-        fn types(&self) -> Vec<ResourceType> {
-            Vec::new()
-        }
-
-        fn check(&self, _: &Stack) -> Vec<Error> {
-            Vec::new()
-        }
-    }
-
     fn expanded(region: &str, stack: &Stack) -> Expanded {
-        expand(stack, &Clouds { cloud: Arc::new(Aws::new(region)), workloads: Arc::new(NoWorkloads) }).unwrap()
+        expand(stack, &testing::clouds(Arc::new(Aws::new(region)))).unwrap()
     }
 
     fn platform() -> Stack {

@@ -2,13 +2,13 @@
 
 mod ec2;
 mod eks;
+mod elasticache;
 mod iam;
 mod kms;
 mod logs;
-// mod elasticache;
-// mod rds;
-// mod s3;
-// mod secretsmanager;
+mod rds;
+mod s3;
+mod secretsmanager;
 
 use std::borrow::Cow;
 
@@ -16,18 +16,8 @@ use landfall_core::resource::ResourceType;
 
 /// All native types that the expansions use.
 pub(crate) fn all() -> Vec<ResourceType> {
-    [
-        ec2::ALL,
-        eks::ALL,
-        iam::ALL,
-        kms::ALL,
-        logs::ALL,
-        // elasticache::ALL,
-        // rds::ALL,
-        // s3::ALL,
-        // secretsmanager::ALL,
-    ]
-    .concat()
+    [ec2::ALL, eks::ALL, iam::ALL, kms::ALL, logs::ALL, elasticache::ALL, rds::ALL, s3::ALL, secretsmanager::ALL]
+        .concat()
 }
 
 const fn named(name: &'static str) -> Cow<'static, str> {
