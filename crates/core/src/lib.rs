@@ -13,6 +13,7 @@ pub mod kind;
 pub mod ledger;
 pub mod plan;
 pub mod resource;
+pub mod sample;
 pub mod scope;
 pub mod secret;
 pub mod stack;
