@@ -75,6 +75,8 @@ codes! {
     LegacyApiVersion = "LF2010", "The file uses an apiVersion that collides with the core API group.";
     RateWithoutUnit = "LF2011", "A rate has no unit.";
     Contradiction = "LF2012", "Two fields contradict each other.";
+    AmbiguousValue = "LF2013", "Other readers of YAML take the value for something else.";
+    Unreadable = "LF2014", "The file cannot be read.";
     // 3xxx: planning.
     Protected = "LF3001", "The change would destroy protected data.";
     StalePlan = "LF3002", "The world moved since the plan was made.";

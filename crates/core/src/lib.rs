@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod cloud;
+pub mod config;
 pub mod driver;
 pub mod error;
 pub mod event;
