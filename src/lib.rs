@@ -1,1 +1,4 @@
 //! Landfall.
+
+#[cfg(feature = "terminal")]
+pub mod terminal;
