@@ -22,10 +22,6 @@ impl Bars {
 
     /// Writes the lasting lines above the screen and draws the view beneath.
     pub(super) fn show(&mut self, view: &View, lines: &[Line]) {
-        for line in lines.iter().filter(|line| line.lasts()) {
-            // A terminal that went away is no reason to fail the work that is reported.
-            let _ = self.screen.println(line.to_string());
-        }
         let wanted = view.screen();
         while self.rows.len() > wanted.len() {
             if let Some(row) = self.rows.pop() {
@@ -37,6 +33,13 @@ impl Bars {
         }
         for (row, text) in self.rows.iter().zip(wanted) {
             row.set_message(text);
+        }
+        // A terminal that went away is no reason to fail the work that is reported: results are passed over.
+        if self.rows.is_empty() {
+            let _ = self.screen.clear();
+        }
+        for line in lines.iter().filter(|line| line.lasts()) {
+            let _ = self.screen.println(line.to_string());
         }
     }
 }
