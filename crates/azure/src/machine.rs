@@ -1,0 +1,1 @@
+//! Virtual machine sizes: cores, memory and accelerators, and when Azure retires them.

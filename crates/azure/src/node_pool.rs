@@ -1,0 +1,2 @@
+//! A node pool on Azure: `Microsoft.ContainerService/managedClusters/agentPools`, with zones, spot, taints, labels and
+//! scaling from zero.

@@ -1,0 +1,1 @@
+//! Azure's regions, and which of them have availability zones.

@@ -1,0 +1,1 @@
+//! Machine types and accelerators: cores, memory, and which zones have them.

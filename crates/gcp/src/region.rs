@@ -1,0 +1,1 @@
+//! Google Cloud's regions and their zones.

@@ -1,0 +1,2 @@
+//! The native types of Google Cloud: REST resources of its discovery documents with their identity, replacing
+//! properties, durations and permissions.
