@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
 /// The whole platform, declared.
 fn declare(arguments: &Arguments) -> Result<(PlatformBuilder, Ref<DatabaseSpec>)> {
     let mut platform = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
-    platform.tag("CostCenter", "engineering").registry("registry.inferloop.io");
+    platform.tag("CostCenter", "engineering").image("registry.inferloop.io/{name}:1.4.0");
 
     let network = platform.network("core", NetworkSpec::new("10.20.0.0/16".parse().map_err(invalid)?));
     let cluster = platform.cluster("main", ClusterSpec::new(&network, "1.35"));
@@ -129,7 +129,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
 
 /// Runs `work` with its progress on the terminal. Ctrl-C asks it to stop; a second one makes it return at once.
 async fn watched<T>(platform: &Platform, cancel: &Cancel, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let drawing = Terminal::stderr().draw(platform.events());
+    let drawing = Terminal::stderr().ticking(platform.engine().setup().clock.clone()).draw(platform.events());
     let working = async {
         let result = tokio::select! {
             result = work => result,

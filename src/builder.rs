@@ -7,17 +7,18 @@ use std::sync::Arc;
 use landfall_core::apply::{Cancel, Engine, Limits, Options, Setup};
 use landfall_core::clock::Clock;
 use landfall_core::cloud::{Cloud, Clouds};
-use landfall_core::config;
+use landfall_core::config::{self, Defaults, Source};
 use landfall_core::driver::{Drivers, Target};
 use landfall_core::error::Position;
 use landfall_core::event::Events;
+use landfall_core::cloud::Workloads as _;
 use landfall_core::graph::{Expanded, expand};
 use landfall_core::kind::{
-    BucketSpec, CacheSpec, ClusterSpec, DatabaseSpec, Kind, MeshSpec, NetworkSpec, NodePoolSpec, Ref, ServiceSpec, validate,
+    BucketSpec, CacheSpec, ClusterSpec, DatabaseSpec, MeshSpec, NetworkSpec, NodePoolSpec, Ref, ServiceSpec, validate,
 };
 use landfall_core::ledger::Ledger;
-use landfall_core::plan::SpecNow;
-use landfall_core::resource::{Properties, StackId};
+use landfall_core::plan::specs_of;
+use landfall_core::resource::{Catalog, Properties, StackId};
 use landfall_core::secret::Secret;
 use landfall_core::sim::{SimCloud, SimOptions, Time};
 use landfall_core::stack::{Declarations, Declared, NativeSpec, Stack};
@@ -44,7 +45,7 @@ pub struct PlatformBuilder {
     live: Option<(Arc<dyn Drivers>, Target)>,
     limits: Limits,
     options: Options,
-    registry: Option<String>,
+    image: Option<String>,
 }
 
 macro_rules! declare {
@@ -60,6 +61,12 @@ macro_rules! declare {
 }
 
 impl PlatformBuilder {
+    /// A builder that has declared what this stack holds, for tools that make stacks themselves.
+    #[must_use]
+    pub fn from_stack(stack: Stack, cloud: impl Cloud + 'static) -> Self {
+        Self { owner: stack.id.to_string().into(), stack, ..Self::new("", "", cloud) }
+    }
+
     pub(crate) fn new(project: &str, environment: &str, cloud: impl Cloud + 'static) -> Self {
         let id = StackId::new(project, environment);
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the day; `today` sets another one")]
@@ -78,7 +85,7 @@ impl PlatformBuilder {
             live: None,
             limits: Limits::new(),
             options: Options::new(unique_holder()),
-            registry: None,
+            image: None,
         }
     }
 
@@ -110,10 +117,10 @@ impl PlatformBuilder {
         self
     }
 
-    /// Declares the services whose `deployment-config.yaml` stands in a subfolder of `folder` (or in it), overlaid with
-    /// `deployment-config.ENVIRONMENT.yaml` where one stands beside it. They run in `cluster`.
+    /// Declares the services whose `deployment-config.yaml` stands in `folder` or in a folder right beneath it, overlaid
+    /// with `deployment-config.ENVIRONMENT.yaml` where one stands beside it. They run in `cluster`.
     pub fn services_from(&mut self, folder: impl AsRef<Path>, cluster: &Ref<ClusterSpec>) -> &mut Self {
-        match config::read_folder(folder.as_ref(), &self.stack.id.environment) {
+        match sources(folder.as_ref(), &self.stack.id.environment) {
             Ok(sources) => self.services_in(&sources, cluster),
             Err(error) => {
                 self.problems.push(error);
@@ -123,11 +130,9 @@ impl PlatformBuilder {
     }
 
     /// Declares the services of these configuration files, read by the caller.
-    pub fn services_in(&mut self, sources: &[config::Source], cluster: &Ref<ClusterSpec>) -> &mut Self {
-        let mut defaults = config::Defaults::new(cluster);
-        if let Some(registry) = &self.registry {
-            defaults = defaults.registry(registry);
-        }
+    pub fn services_in(&mut self, sources: &[Source], cluster: &Ref<ClusterSpec>) -> &mut Self {
+        let mut defaults = Defaults::new(cluster);
+        defaults.image.clone_from(&self.image);
         match config::load(sources, &defaults) {
             Ok(loaded) => {
                 self.warnings.extend(loaded.warnings);
@@ -140,10 +145,10 @@ impl PlatformBuilder {
         self
     }
 
-    /// Images of services that name none are taken from this registry, under the service's own name. Set it before the
-    /// services are read.
-    pub fn registry(&mut self, registry: &str) -> &mut Self {
-        self.registry = Some(registry.to_owned());
+    /// The image of services whose file names none: `{name}` in it becomes the service's name. Set it before the services
+    /// are read.
+    pub fn image(&mut self, template: &str) -> &mut Self {
+        self.image = Some(template.to_owned());
         self
     }
 
@@ -254,7 +259,7 @@ impl PlatformBuilder {
                 (drivers, target, clock, None)
             }
             (None, simulated) => {
-                let simulated = simulated.unwrap_or_else(|| simulate(&*cloud, &expanded));
+                let simulated = simulated.unwrap_or_else(|| simulate(&*cloud, expanded.catalog.clone(), 1, Time::Virtual));
                 let (drivers, clock): (Arc<dyn Drivers>, Arc<dyn Clock>) = (simulated.drivers(), simulated.clock());
                 (drivers, simulated.target().clone(), clock, Some(simulated))
             }
@@ -267,7 +272,8 @@ impl PlatformBuilder {
                     .hint("call ledger with Ledger::folder or Ledger::object_store"));
             }
         };
-        let specs = specs(&stack);
+        let ledger = ledger.with_clock(clock.clone());
+        let specs = specs_of(&stack)?;
         let engine = Engine::new(Setup {
             stack: stack.id,
             expanded,
@@ -286,18 +292,23 @@ impl PlatformBuilder {
     }
 }
 
-/// A simulated cloud of one's own: seed 1, virtual time.
-fn simulate(cloud: &dyn Cloud, expanded: &Expanded) -> SimCloud {
+/// A simulated cloud that knows the native types of this cloud and of Kubernetes.
+pub(crate) fn simulated(cloud: &dyn Cloud, seed: u64, time: Time) -> SimCloud {
+    let types = cloud.types().into_iter().chain(Kubernetes::new().types()).chain(landfall_core::kind::types());
+    simulate(cloud, Catalog::new(types), seed, time)
+}
+
+fn simulate(cloud: &dyn Cloud, catalog: Catalog, seed: u64, time: Time) -> SimCloud {
     SimCloud::new(SimOptions {
-        catalog: expanded.catalog.clone(),
+        catalog,
         target: Target {
             cloud: cloud.name().to_owned(),
             partition: cloud.partition().to_owned(),
             account: "123456789012".to_owned(),
             region: cloud.region().to_owned(),
         },
-        seed: 1,
-        time: Time::Virtual,
+        seed,
+        time,
     })
 }
 
@@ -325,24 +336,27 @@ fn protect(expanded: &mut Expanded, declarations: &BTreeSet<String>) -> Result<(
     Ok(())
 }
 
-fn specs(stack: &Stack) -> BTreeMap<String, SpecNow> {
-    fn all<S: serde::Serialize>(kind: &str, declarations: &Declarations<S>, specs: &mut BTreeMap<String, SpecNow>) {
-        for (name, declared) in declarations {
-            let json = serde_json::to_value(&declared.spec).unwrap_or_default();
-            specs.insert(format!("{kind}/{name}"), SpecNow { json, origin: declared.origin.clone(), fields: declared.fields.clone() });
-        }
+/// The configuration files in a folder and in those right beneath it, by path.
+fn sources(folder: &Path, environment: &str) -> Result<Vec<Source>> {
+    const FILE: &str = "deployment-config.yaml";
+    let unreadable = |error: std::io::Error| {
+        Error::new(Code::Unreadable, format!("the folder cannot be read: {}", folder.display()))
+            .hint("name the folder that holds the services' folders; the path is relative to the working directory")
+            .because(error)
+    };
+    let mut paths = vec![folder.join(FILE)];
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        paths.push(entry.map_err(unreadable)?.path().join(FILE));
     }
-    let mut specs = BTreeMap::new();
-    all(NetworkSpec::NAME, &stack.networks, &mut specs);
-    all(ClusterSpec::NAME, &stack.clusters, &mut specs);
-    all(NodePoolSpec::NAME, &stack.node_pools, &mut specs);
-    all(DatabaseSpec::NAME, &stack.databases, &mut specs);
-    all(CacheSpec::NAME, &stack.caches, &mut specs);
-    all(BucketSpec::NAME, &stack.buckets, &mut specs);
-    all(MeshSpec::NAME, &stack.meshes, &mut specs);
-    all(ServiceSpec::NAME, &stack.services, &mut specs);
-    all("native", &stack.natives, &mut specs);
-    specs
+    paths.retain(|path| path.is_file());
+    paths.sort();
+    if paths.is_empty() {
+        return Err(Error::new(Code::Unreadable, format!("no {FILE} in the folder or right beneath it: {}", folder.display())));
+    }
+    let mut problems = Problems::default();
+    let sources = paths.iter().filter_map(|path| problems.take(Source::read(path, Some(environment)))).collect();
+    problems.finish()?;
+    Ok(sources)
 }
 
 fn add<S>(all: &mut Declarations<S>, problems: &mut Problems, name: &str, declared: Declared<S>) {

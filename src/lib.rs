@@ -18,6 +18,14 @@ pub use landfall_core::{
 /// Amazon Web Services: expansions, native types, the CloudFormation export.
 pub mod aws {
     pub use landfall_aws::*;
+
+    use landfall_core::sim::{SimCloud, Time};
+
+    /// A simulated AWS region for any number of platforms.
+    #[must_use]
+    pub fn simulated(region: &str, seed: u64, time: Time) -> SimCloud {
+        crate::builder::simulated(&Aws::new(region), seed, time)
+    }
 }
 
 /// Kubernetes: expansions of mesh and service.

@@ -81,7 +81,7 @@ fn normal(properties: &Properties, names: &BTreeMap<String, String>) -> String {
 /// The platform of the example.
 pub fn inferloop() -> PlatformBuilder {
     let mut platform = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
-    platform.today(Date::new(2026, 11, 23)).tag("CostCenter", "engineering").registry("registry.inferloop.io");
+    platform.today(Date::new(2026, 11, 23)).tag("CostCenter", "engineering").image("registry.inferloop.io/{name}:1.4.0");
     let network = platform.network("core", NetworkSpec::new("10.20.0.0/16".parse().unwrap()));
     let cluster = platform.cluster("main", ClusterSpec::new(&network, "1.35"));
     platform.node_pool("general", NodePoolSpec::new(&cluster).at_least(4, GiB(16)).nodes(Range::new(3, 10).unwrap()));

@@ -9,7 +9,7 @@ use super::run::{Phase, Purpose, Run, Then, interval, millis3};
 use crate::driver;
 use crate::event::EventKind;
 use crate::ledger::{Intent, Record};
-use crate::plan::Change;
+use crate::plan::Books;
 use crate::resource::{Claim, Identity, Properties, Value, Verb};
 use crate::{Error, Result};
 
@@ -80,10 +80,10 @@ impl Run<'_> {
     pub(super) fn note(&mut self, index: usize) -> Result<()> {
         let operation = &self.plan.operations[index];
         let slot = operation.slot.clone();
-        let record = match self.plan.steps.get(operation.step).map(|step| step.change) {
-            Some(Change::Forget) => Record::Forgotten { slot },
-            Some(Change::Protection) => Record::Protection { address: slot.address, protected: operation.protected },
-            _ => {
+        let record = match operation.books {
+            Some(Books::Gone) => Record::Deleted { slot },
+            Some(Books::Protection) => Record::Protection { address: slot.address, protected: operation.protected },
+            Some(Books::Adopt | Books::Settle) | None => {
                 self.prepare(index)?;
                 self.look_at(index, Purpose::Adopt);
                 return Ok(());
