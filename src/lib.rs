@@ -12,7 +12,7 @@ pub use platform::Platform;
 
 pub use landfall_core::{
     Code, Error, Problems, Remains, Result, Retry, apply, clock, cloud, config, driver, error, event, graph, kind, ledger,
-    list, map, join, plan, properties, resource, scope, secret, sim, stack, units,
+    list, map, join, plan, properties, resource, sample, scope, secret, sim, stack, units,
 };
 
 /// Amazon Web Services: expansions, native types, the CloudFormation export.
