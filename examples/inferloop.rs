@@ -51,7 +51,7 @@ fn declare(arguments: &Arguments) -> Result<(PlatformBuilder, Ref<DatabaseSpec>)
     platform.tag("CostCenter", "engineering").image("registry.inferloop.io/{name}:1.4.0");
 
     let network = platform.network("core", NetworkSpec::new("10.20.0.0/16".parse().map_err(invalid)?));
-    let cluster = platform.cluster("main", ClusterSpec::new(&network, "1.35"));
+    let cluster = platform.cluster("main", ClusterSpec::new(&network, "1.35").administrators(["arn:aws:iam::123456789012:role/platform-administrators"]));
     platform.node_pool("general", NodePoolSpec::new(&cluster).at_least(4, GiB(16)).nodes(Range::new(3, 10)?));
     platform.node_pool(
         "gpu",

@@ -83,7 +83,7 @@ pub fn inferloop() -> PlatformBuilder {
     let mut platform = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
     platform.today(Date::new(2026, 11, 23)).tag("CostCenter", "engineering").image("registry.inferloop.io/{name}:1.4.0");
     let network = platform.network("core", NetworkSpec::new("10.20.0.0/16".parse().unwrap()));
-    let cluster = platform.cluster("main", ClusterSpec::new(&network, "1.35"));
+    let cluster = platform.cluster("main", ClusterSpec::new(&network, "1.35").administrators(["arn:aws:iam::123456789012:role/platform-administrators"]));
     platform.node_pool("general", NodePoolSpec::new(&cluster).at_least(4, GiB(16)).nodes(Range::new(3, 10).unwrap()));
     platform.node_pool(
         "gpu",
