@@ -51,11 +51,18 @@ fn declare(arguments: &Arguments) -> Result<(PlatformBuilder, Ref<DatabaseSpec>)
     platform.tag("CostCenter", "engineering").image("registry.inferloop.io/{name}:1.4.0");
 
     let network = platform.network("core", NetworkSpec::new("10.20.0.0/16".parse().map_err(invalid)?));
-    let cluster = platform.cluster("main", ClusterSpec::new(&network, "1.35").administrators(["arn:aws:iam::123456789012:role/platform-administrators"]));
+    let cluster = platform.cluster(
+        "main",
+        ClusterSpec::new(&network, "1.35").administrators(["arn:aws:iam::123456789012:role/platform-administrators"]),
+    );
     platform.node_pool("general", NodePoolSpec::new(&cluster).at_least(4, GiB(16)).nodes(Range::new(3, 10)?));
     platform.node_pool(
         "gpu",
-        NodePoolSpec::new(&cluster).at_least(4, GiB(16)).accelerator(Accelerator::T4, 1).nodes(Range::new(0, 5)?).spot(true),
+        NodePoolSpec::new(&cluster)
+            .at_least(4, GiB(16))
+            .accelerator(Accelerator::T4, 1)
+            .nodes(Range::new(0, 5)?)
+            .spot(true),
     );
     let database = platform.database("postgres", DatabaseSpec::postgres(&network, "17"));
     platform.cache("redis", CacheSpec::valkey(&network));
@@ -74,7 +81,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
 
     let plan = platform.plan().await?;
     if arguments.json {
-        println!("{}", plan.to_json());
+        println!("{:#}", plan.to_json());
         if arguments.plan_only {
             return Ok(());
         }
@@ -83,7 +90,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
         println!("warning: {warning}");
     }
     heading("Plan");
-    println!("{}\n", plan.headline());
+    println!("{}\n", plan.headline(Style::Plain));
     println!("{}", plan.table(Style::Plain));
     if arguments.plan_only {
         heading("Every attribute");
@@ -114,14 +121,17 @@ async fn run(arguments: &Arguments) -> Result<()> {
     if arguments.destroy {
         heading("Destroy");
         let plan = platform.plan_destroy().await?;
-        println!("{}\n", plan.headline());
+        println!("{}\n", plan.headline(Style::Plain));
         let plan = consented(plan)?;
         watched(&platform, &cancel, platform.destroy(plan)).await?;
         println!("a census of the cloud finds nothing with our marks");
     }
 
     heading("What next");
-    println!("change a line of {} and run this again with --plan-only: the plan says what follows from it", arguments.config.display());
+    println!(
+        "change a line of {} and run this again with --plan-only: the plan says what follows from it",
+        arguments.config.display()
+    );
     println!("see every attribute:  cargo run --example inferloop -- --plan-only");
     println!("tear it all down:     cargo run --example inferloop -- --destroy");
     Ok(())
@@ -188,7 +198,11 @@ async fn crash(arguments: &Arguments) -> Result<()> {
 
     let heir = start()?;
     let known = heir.engine().state().await?;
-    println!("the ledger knows {} resources, and {} calls whose outcome is open", known.resources.len(), known.intents.len());
+    println!(
+        "the ledger knows {} resources, and {} calls whose outcome is open",
+        known.resources.len(),
+        known.intents.len()
+    );
     heir.converge().await?;
     let (state, census) = (heir.engine().state().await?, heir.census().await?);
     println!(

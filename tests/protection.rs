@@ -11,9 +11,13 @@ use landfall::prelude::*;
 use landfall::resource::Value;
 
 /// The engine of a platform, wanting another graph.
-fn wanting(platform: &Platform, change: impl FnOnce(&mut std::collections::BTreeMap<landfall::resource::Address, landfall::resource::Resource>)) -> Engine {
+fn wanting(
+    platform: &Platform,
+    change: impl FnOnce(&mut std::collections::BTreeMap<landfall::resource::Address, landfall::resource::Resource>),
+) -> Engine {
     let setup = platform.engine().setup();
-    let mut resources = setup.expanded.graph.iter().map(|resource| (resource.address.clone(), resource.clone())).collect();
+    let mut resources =
+        setup.expanded.graph.iter().map(|resource| (resource.address.clone(), resource.clone())).collect();
     change(&mut resources);
     let mut expanded = setup.expanded.clone();
     expanded.graph = Graph::new(resources).unwrap();
@@ -95,11 +99,19 @@ async fn protection_of_what_holds_no_data_is_dropped_in_a_step_of_its_own() {
     };
     world.place(declare(true, false), "first").converge().await.unwrap();
     let destroy = |platform: Platform| async move { platform.engine().plan(Mode::Destroy).await.unwrap() };
-    let blocked = |plan: &Plan| plan.consents_needed().iter().filter(|consent| consent.address.kind() == "network").count();
+    let blocked =
+        |plan: &Plan| plan.consents_needed().iter().filter(|consent| consent.address.kind() == "network").count();
     assert!(blocked(&destroy(world.place(declare(true, false), "second")).await) > 0);
     assert!(blocked(&destroy(world.place(declare(false, false), "third")).await) > 0, "protection lives in the ledger");
     world.place(declare(false, false), "fourth").converge().await.unwrap();
     let after = destroy(world.place(declare(false, false), "fifth")).await;
-    let kept: Vec<_> = after.consents_needed().into_iter().filter(|consent| consent.address.kind() == "network").collect();
-    assert!(kept.iter().all(|consent| after.steps.iter().any(|step| step.address == consent.address && step.risk == landfall::plan::Risk::DataLoss)), "{kept:?}");
+    let kept: Vec<_> =
+        after.consents_needed().into_iter().filter(|consent| consent.address.kind() == "network").collect();
+    assert!(
+        kept.iter().all(|consent| after
+            .steps
+            .iter()
+            .any(|step| step.address == consent.address && step.risk == landfall::plan::Risk::DataLoss)),
+        "{kept:?}"
+    );
 }

@@ -9,7 +9,8 @@ use landfall::plan::Style;
 use landfall::prelude::*;
 use landfall::sim::{Fault, FaultKind, On};
 
-const CANARIES: [&str; 3] = ["canary-hunter2-€-\"quoted\"-key", "canary-fingerprint-key-0123456789", "canary-line-1\ncanary-line-2"];
+const CANARIES: [&str; 3] =
+    ["canary-hunter2-€-\"quoted\"-key", "canary-fingerprint-key-0123456789", "canary-line-1\ncanary-line-2"];
 
 fn with_secrets() -> PlatformBuilder {
     let mut builder = inferloop();
@@ -55,10 +56,10 @@ async fn no_canary_gets_out() {
 
     let plan = platform.plan().await.unwrap();
     for (place, text) in [
-        ("the headline", plan.headline()),
+        ("the headline", plan.headline(Style::Plain)),
         ("the table", plan.table(Style::Plain)),
         ("the details", plan.details(Style::Colour)),
-        ("the plan's JSON", plan.to_json()),
+        ("the plan's JSON", plan.to_json().to_string()),
         ("Debug of the plan", format!("{plan:#?}")),
     ] {
         clean(place, &text);

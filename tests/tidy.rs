@@ -67,7 +67,8 @@ fn files_are_small() {
     sizes.sort();
     let (median, path) = &sizes[sizes.len() / 2];
     if *median > MEDIAN {
-        broken.push(format!("the file in the middle, {path}, has {median} lines of code, {MEDIAN} at most: split some"));
+        broken
+            .push(format!("the file in the middle, {path}, has {median} lines of code, {MEDIAN} at most: split some"));
     }
     assert_tidy(&broken);
 }
@@ -115,7 +116,8 @@ fn clouds_know_the_core_and_nothing_else_of_ours() {
 
 #[test]
 fn core_opens_no_socket() {
-    let sockets = ["TcpStream", "TcpListener", "UdpSocket", "UnixStream", "UnixListener", "tokio::net", "ToSocketAddrs"];
+    let sockets =
+        ["TcpStream", "TcpListener", "UdpSocket", "UnixStream", "UnixListener", "tokio::net", "ToSocketAddrs"];
     let core = sources().filter(|file| file.path.starts_with("crates/core/src/"));
     assert_tidy(&core.flat_map(|file| file.mentions(&sockets, "core opens no socket")).collect::<Vec<_>>());
 }
@@ -163,9 +165,10 @@ fn no_file_names_a_machine_or_a_registry() {
         concat!("static.", "crates.io"),
     ];
     let generated = |file: &File| file.path == "Cargo.lock";
-    let broken = files().into_iter().filter(|file| !generated(file)).flat_map(|file| {
-        file.mentions(&words, "it is true on one machine only").into_iter().collect::<Vec<_>>()
-    });
+    let broken = files()
+        .into_iter()
+        .filter(|file| !generated(file))
+        .flat_map(|file| file.mentions(&words, "it is true on one machine only").into_iter().collect::<Vec<_>>());
     assert_tidy(&broken.collect::<Vec<_>>());
 }
 
@@ -180,9 +183,7 @@ fn every_error_code_has_a_test() {
     let tests: Vec<String> = files()
         .into_iter()
         .filter(|file| file.path != "tests/tidy.rs")
-        .map(|file| {
-            if is_test(&file.path) { file.text } else { file.text[file.production().len()..].to_owned() }
-        })
+        .map(|file| if is_test(&file.path) { file.text } else { file.text[file.production().len()..].to_owned() })
         .collect();
     let produced = |name: &str, text: &str| {
         let by_name = format!("Code::{name}");

@@ -60,8 +60,10 @@ impl World {
         let state = platform.engine().state().await.unwrap();
         assert!(state.intents.is_empty(), "open: {:?}", state.intents.keys());
         assert!(state.deposed.is_empty(), "deposed: {:?}", state.deposed.keys());
-        let mut known: Vec<_> = state.resources.iter().map(|(address, held)| (address.to_string(), held.id.clone())).collect();
-        let mut real: Vec<_> = self.cloud.objects().iter().map(|object| (object.address(), object.id.clone())).collect();
+        let mut known: Vec<_> =
+            state.resources.iter().map(|(address, held)| (address.to_string(), held.id.clone())).collect();
+        let mut real: Vec<_> =
+            self.cloud.objects().iter().map(|object| (object.address(), object.id.clone())).collect();
         known.sort();
         real.sort();
         assert_eq!(known, real);
@@ -81,13 +83,23 @@ fn normal(properties: &Properties, names: &BTreeMap<String, String>) -> String {
 /// The platform of the example.
 pub fn inferloop() -> PlatformBuilder {
     let mut platform = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
-    platform.today(Date::new(2026, 11, 23)).tag("CostCenter", "engineering").image("registry.inferloop.io/{name}:1.4.0");
+    platform
+        .today(Date::new(2026, 11, 23))
+        .tag("CostCenter", "engineering")
+        .image("registry.inferloop.io/{name}:1.4.0");
     let network = platform.network("core", NetworkSpec::new("10.20.0.0/16".parse().unwrap()));
-    let cluster = platform.cluster("main", ClusterSpec::new(&network, "1.35").administrators(["arn:aws:iam::123456789012:role/platform-administrators"]));
+    let cluster = platform.cluster(
+        "main",
+        ClusterSpec::new(&network, "1.35").administrators(["arn:aws:iam::123456789012:role/platform-administrators"]),
+    );
     platform.node_pool("general", NodePoolSpec::new(&cluster).at_least(4, GiB(16)).nodes(Range::new(3, 10).unwrap()));
     platform.node_pool(
         "gpu",
-        NodePoolSpec::new(&cluster).at_least(4, GiB(16)).accelerator(Accelerator::T4, 1).nodes(Range::new(0, 5).unwrap()).spot(true),
+        NodePoolSpec::new(&cluster)
+            .at_least(4, GiB(16))
+            .accelerator(Accelerator::T4, 1)
+            .nodes(Range::new(0, 5).unwrap())
+            .spot(true),
     );
     platform.database("postgres", DatabaseSpec::postgres(&network, "17"));
     platform.cache("redis", CacheSpec::valkey(&network));

@@ -4,6 +4,7 @@
 //! drivers for them; the facade crate `landfall` ties both together.
 
 pub mod clock;
+pub mod apply;
 pub mod cloud;
 pub mod config;
 pub mod driver;

@@ -32,7 +32,8 @@ impl Run<'_> {
         match progress {
             Progress::Done(outputs) => self.done(index, outputs),
             Progress::Failed(error) => {
-                let remains = if self.plan.operations[index].verb == Verb::Create { Remains::Something } else { error.remains() };
+                let remains =
+                    if self.plan.operations[index].verb == Verb::Create { Remains::Something } else { error.remains() };
                 self.fail(index, error.leaves(remains));
             }
             Progress::Running { phase, message } => {
@@ -41,9 +42,10 @@ impl Run<'_> {
                 op.phase = Phase::Polling;
                 let passed = now.saturating_sub(op.began);
                 if passed > op.deadline() {
-                    let error = Error::new(Code::DeadlineExceeded, format!("still {phase} after {} s", passed.as_secs()))
-                        .leaves(Remains::Something)
-                        .hint("run converge again: it waits for the same operation and starts no other");
+                    let error =
+                        Error::new(Code::DeadlineExceeded, format!("still {phase} after {} s", passed.as_secs()))
+                            .leaves(Remains::Something)
+                            .hint("run converge again: it waits for the same operation and starts no other");
                     return self.give_up(index, error);
                 }
                 let wait = interval(op.usual, passed);
@@ -81,7 +83,11 @@ impl Run<'_> {
         if let Retry::Throttled(after) = error.retry_class()
             && let Ok(of) = self.setup.catalog.get(&self.plan.operations[index].type_name)
         {
-            self.setup.limits.refused(&self.setup.limit_key(of, verb), now, after.unwrap_or(Duration::from_millis(200)));
+            self.setup.limits.refused(
+                &self.setup.limit_key(of, verb),
+                now,
+                after.unwrap_or(Duration::from_millis(200)),
+            );
         }
         let op = &mut self.ops[index];
         match back_off(&error, op.attempt, &mut self.jitter) {
@@ -124,7 +130,10 @@ impl Run<'_> {
                 return self.fail(index, error);
             }
             Ownership::Ours(marks) if marks.address != *address => {
-                let error = Error::new(Code::ForeignResource, format!("it belongs to another address of this stack: {}", marks.address));
+                let error = Error::new(
+                    Code::ForeignResource,
+                    format!("it belongs to another address of this stack: {}", marks.address),
+                );
                 return self.fail(index, error);
             }
             Ownership::Ours(marks) if marks.generation != generation && purpose != Purpose::BeforeDelete => {
@@ -142,9 +151,12 @@ impl Run<'_> {
         match seen.health {
             Health::Deleting => self.not_yet(index, "an older object of this name is being deleted"),
             Health::Failed(reason) => {
-                let error = Error::new(Code::ProvisioningFailed, format!("it exists and has failed: {}", self.setup.scrub(&reason)))
-                    .leaves(Remains::Something)
-                    .hint("remove the declaration or the object, converge, and declare it again");
+                let error = Error::new(
+                    Code::ProvisioningFailed,
+                    format!("it exists and has failed: {}", self.setup.scrub(&reason)),
+                )
+                .leaves(Remains::Something)
+                .hint("remove the declaration or the object, converge, and declare it again");
                 self.fail(index, error);
             }
             health => {
@@ -188,9 +200,10 @@ impl Run<'_> {
                 self.rest(index, Duration::from_secs(2).min(lag), None);
             }
             _ if since > lag => {
-                let error = Error::new(Code::StalePlan, "the plan takes over an object that is no longer there".to_owned())
-                    .leaves(Remains::Unknown)
-                    .hint("plan again");
+                let error =
+                    Error::new(Code::StalePlan, "the plan takes over an object that is no longer there".to_owned())
+                        .leaves(Remains::Unknown)
+                        .hint("plan again");
                 self.give_up(index, error);
             }
             _ => self.not_yet(index, "the cloud does not show it yet"),

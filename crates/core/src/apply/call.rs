@@ -76,7 +76,11 @@ impl Setup {
     }
 }
 
-async fn bounded<T>(setup: &Setup, call: impl std::future::Future<Output = Result<T>>, late: impl FnOnce() -> Error) -> Result<T> {
+async fn bounded<T>(
+    setup: &Setup,
+    call: impl std::future::Future<Output = Result<T>>,
+    late: impl FnOnce() -> Error,
+) -> Result<T> {
     let timeout = setup.clock.sleep(setup.options.call_timeout);
     match select(std::pin::pin!(call), timeout).await {
         Either::Left((result, _)) => result,
@@ -85,7 +89,8 @@ async fn bounded<T>(setup: &Setup, call: impl std::future::Future<Output = Resul
 }
 
 fn no_answer(setup: &Setup) -> Error {
-    Error::new(Code::Unavailable, format!("no answer within {}", seconds(setup.options.call_timeout))).retry(Retry::Transient)
+    Error::new(Code::Unavailable, format!("no answer within {}", seconds(setup.options.call_timeout)))
+        .retry(Retry::Transient)
 }
 
 fn same_length<T>(all: Vec<T>, expected: usize) -> Result<Vec<T>> {

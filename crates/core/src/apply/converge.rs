@@ -11,7 +11,7 @@ use super::limits::{LimitKey, Limits};
 use super::report::Report;
 use super::run::run;
 use crate::clock::{Clock, drive};
-use crate::driver::{Context, Drivers, Found, Observation, Reader, Target};
+use crate::driver::{Drivers, Found, Observation, Reader, Target};
 use crate::event::{EventKind, Events, counted};
 use crate::graph::{Expanded, Graph};
 use crate::ledger::{AcquireOptions, Acquired, Converged, Ledger, Record, Session, State, Watched};
@@ -119,7 +119,9 @@ impl Engine {
     pub async fn apply(&self, plan: Plan) -> Result<Applied> {
         self.driven(async {
             plan.check_consents()?;
-            let Some(mut session) = self.lease(None).await? else { return Err(Error::internal("no lease and no outputs")) };
+            let Some(mut session) = self.lease(None).await? else {
+                return Err(Error::internal("no lease and no outputs"));
+            };
             let result = self.apply_in(&mut session, &plan).await;
             self.hand_back(session, result).await
         })
@@ -169,7 +171,8 @@ impl Engine {
         self.driven(async {
             let loaded = self.setup.ledger.load(&self.setup.stack).await?;
             loaded.state.converged.map(|converged| converged.outputs).ok_or_else(|| {
-                Error::new(Code::NotFound, format!("nothing has converged yet: {}", self.setup.stack)).hint("call converge first")
+                Error::new(Code::NotFound, format!("nothing has converged yet: {}", self.setup.stack))
+                    .hint("call converge first")
             })
         })
         .await
@@ -216,12 +219,10 @@ impl Engine {
     }
 
     async fn make(&self, session: &mut Session, plan: &Plan) -> Result<Applied> {
-        let (low, typical, high) = plan.usually(&self.setup.catalog);
-        let _ = (low, high);
-        let usually = u64::try_from(typical.as_millis()).unwrap_or(u64::MAX);
+        let usually = plan.usual.typical;
         self.tell(&EventKind::Planned { changes: counted(&plan.counts()), unchanged: plan.unchanged, usually });
         let report = run(self.setup.clone(), session, plan).await.into_result()?;
-        if plan.destroys() {
+        if plan.graph == Graph::default().hash() {
             return Ok(Applied { outputs: None, report });
         }
         let outputs = self.resolve_outputs(session.state())?;
@@ -235,7 +236,9 @@ impl Engine {
 
     /// Gives the lease back, whatever happened, so that nobody waits for it to run out.
     async fn hand_back<T>(&self, mut session: Session, result: Result<T>) -> Result<T> {
-        if session.state().lease.holder.is_some() && self.setup.options.cancel.asked() != Some(super::Urgency::ReturnNow) {
+        if session.state().lease.holder.is_some()
+            && self.setup.options.cancel.asked() != Some(super::Urgency::ReturnNow)
+        {
             let released = session.release(Vec::new()).await;
             if result.is_ok() {
                 released?;
@@ -261,7 +264,9 @@ impl Engine {
             let holder = watch.holder().unwrap_or_default().to_owned();
             self.tell(&EventKind::WaitingForLease { holder, still });
             match watch.next().await? {
-                Watched::Converged(peek) if peek.converged().map(|converged| converged.graph.as_str()) == wanted => return Ok(None),
+                Watched::Converged(peek) if peek.converged().map(|converged| converged.graph.as_str()) == wanted => {
+                    return Ok(None);
+                }
                 Watched::Converged(_) | Watched::Released | Watched::Expired => {
                     if let Some(session) = watch.acquire().await? {
                         return Ok(Some(self.taken(*session)));
@@ -281,14 +286,16 @@ impl Engine {
         let loaded = self.setup.ledger.load(&self.setup.stack).await?;
         match loaded.state.converged {
             Some(converged) if converged.graph == wanted => Ok(converged.outputs),
-            _ => Err(Error::new(Code::LeaseHeld, "another replica converged to something else meanwhile").hint("converge again")),
+            _ => Err(Error::new(Code::LeaseHeld, "another replica converged to something else meanwhile")
+                .hint("converge again")),
         }
     }
 
     /// Creates of class D whose outcome is not recorded: the object is there, or it is absent for longer than reads may lag
     /// and a call may take.
     async fn resolve_doubts(&self, session: &mut Session) -> Result<()> {
-        let open: Vec<_> = session.state().intents.values().filter(|intent| intent.verb == Verb::Create).cloned().collect();
+        let open: Vec<_> =
+            session.state().intents.values().filter(|intent| intent.verb == Verb::Create).cloned().collect();
         if session.state().intents.is_empty() {
             return Ok(());
         }
@@ -305,13 +312,15 @@ impl Engine {
         while !doubtful.is_empty() {
             let mut left = Vec::new();
             for (identity, lag) in doubtful {
-                let seen = reader.observe(&self.setup.context(), &identity.type_name, std::slice::from_ref(&identity)).await;
+                let seen =
+                    reader.observe(&self.setup.context(), &identity.type_name, std::slice::from_ref(&identity)).await;
                 let passed = self.setup.clock.now().saturating_sub(began);
                 match seen.as_deref() {
                     Ok([Observation::Present(_)]) => {}
                     Ok([Observation::Absent]) if passed > lag => {}
                     Err(_) | Ok([Observation::Unknown(_)]) if passed > lag * 10 => {
-                        return Err(Error::new(Code::Unresolved, "it could not be found out whether it exists").at(&identity.address));
+                        return Err(Error::new(Code::Unresolved, "it could not be found out whether it exists")
+                            .at(&identity.address));
                     }
                     _ => left.push((identity, lag)),
                 }
@@ -332,11 +341,12 @@ impl Engine {
         plan::plan(&plan::Input {
             stack: &self.setup.stack,
             target: &self.setup.target,
-            head,
+            head: &head,
             expanded: &self.setup.expanded,
             specs: &self.setup.specs,
             state,
             seen: &seen,
+            consents: &[],
             mode,
         })
     }
@@ -356,8 +366,11 @@ impl Engine {
     }
 
     fn lost_ledger(&self) -> Error {
-        Error::new(Code::LostLedger, format!("the ledger is empty, and the cloud holds resources of this stack: {}", self.setup.stack))
-            .hint("point the ledger at the store it was in; if that is lost, rebuild it from a census")
+        Error::new(
+            Code::LostLedger,
+            format!("the ledger is empty, and the cloud holds resources of this stack: {}", self.setup.stack),
+        )
+        .hint("point the ledger at the store it was in; if that is lost, rebuild it from a census")
     }
 
     fn resolve_outputs(&self, state: &State) -> Result<AllOutputs> {
@@ -426,4 +439,4 @@ impl Setup {
     pub(super) fn scrubbed(&self, error: Error) -> Error {
         error.map_texts(&|text| self.scrub(text))
     }
-
+}

@@ -20,7 +20,10 @@ impl Run<'_> {
             let told = identifier.ok().and_then(|identifier| driver::output(&outputs, identifier)).and_then(text);
             let known = self.ops[index].identity.as_ref().and_then(|identity| identity.id.clone());
             let Some(id) = known.or(told) else {
-                return self.fail(index, Error::internal("the cloud made something and did not say what").leaves(Remains::Something));
+                return self.fail(
+                    index,
+                    Error::internal("the cloud made something and did not say what").leaves(Remains::Something),
+                );
             };
             self.outputs.insert(slot.address.clone(), outputs.clone());
             Record::Done { slot, id, outputs }
@@ -39,7 +42,9 @@ impl Run<'_> {
         self.ops[index].phase = Phase::Ended;
         self.report.done += 1;
         let took = millis(now.saturating_sub(self.ops[index].began));
-        self.setup.events.send(now, &EventKind::Finished { address: operation.slot.address.clone(), verb: operation.verb, took });
+        self.setup
+            .events
+            .send(now, &EventKind::Finished { address: operation.slot.address.clone(), verb: operation.verb, took });
     }
 
     /// It cannot be done in this run, and its outcome is open: the intent stays.
@@ -64,7 +69,12 @@ impl Run<'_> {
     pub(super) fn end(&mut self, index: usize, error: Error) {
         let operation = &self.plan.operations[index];
         let address = operation.slot.address.clone();
-        let action = self.setup.catalog.get(&operation.type_name).ok().and_then(|of| of.verbs.of(operation.verb).first().copied());
+        let action = self
+            .setup
+            .catalog
+            .get(&operation.type_name)
+            .ok()
+            .and_then(|of| of.verbs.of(operation.verb).first().copied());
         let mut error = error.at(&address);
         if let Some(action) = action {
             error = error.during(action);

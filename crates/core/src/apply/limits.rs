@@ -61,7 +61,8 @@ impl LimitKey {
     /// The limit that the cloud's own documentation gives.
     #[must_use]
     pub fn documented(&self) -> Limit {
-        let read = self.class == "read" || ["Describe", "List", "Get"].iter().any(|word| self.class.contains(&format!(":{word}")));
+        let read = self.class == "read"
+            || ["Describe", "List", "Get"].iter().any(|word| self.class.contains(&format!(":{word}")));
         match self.api {
             Api::Aws if self.class == "ec2:CreateVpcEndpoint" => Limit::Bucket { burst: 4.0, per_second: 0.3 },
             Api::Aws if read => Limit::Bucket { burst: 100.0, per_second: 20.0 },

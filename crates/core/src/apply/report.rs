@@ -57,7 +57,9 @@ impl Report {
         problems.extend(self.failures.into_iter().map(|problem| problem.error));
         match problems.finish() {
             Err(error) if count == 1 => Err(error.detail(detail)),
-            Err(error) => Err(error.renamed(Code::ApplyFailed, format!("{count} changes failed, {} were made", self.done)).detail(detail)),
+            Err(error) => Err(error
+                .renamed(Code::ApplyFailed, format!("{count} changes failed, {} were made", self.done))
+                .detail(detail)),
             Ok(()) => Err(Error::internal("failures without errors")),
         }
     }
@@ -65,7 +67,9 @@ impl Report {
     /// What the next run will take up, a line each.
     fn left_open(&self) -> String {
         let mut lines = vec![format!("{} changes were made and are recorded", self.done)];
-        lines.extend(self.skipped.iter().map(|(address, because)| format!("skipped: {address}, because {because} failed")));
+        lines.extend(
+            self.skipped.iter().map(|(address, because)| format!("skipped: {address}, because {because} failed")),
+        );
         lines.extend(self.abandoned.iter().map(|address| format!("still under way in the cloud: {address}")));
         lines.extend(self.not_started.iter().map(|address| format!("not started: {address}")));
         lines.push("run converge again to continue from here".to_owned());

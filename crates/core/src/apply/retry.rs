@@ -18,7 +18,11 @@ pub(crate) struct Jitter(u64);
 impl Jitter {
     pub(crate) fn new(seed: &str) -> Self {
         // FNV-1a: any text gives a state that is not zero.
-        Self(seed.bytes().fold(0xcbf2_9ce4_8422_2325, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)) | 1)
+        Self(
+            seed.bytes()
+                .fold(0xcbf2_9ce4_8422_2325, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+                | 1,
+        )
     }
 
     /// A duration from zero up to `limit`.

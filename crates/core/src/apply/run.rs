@@ -10,18 +10,17 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-use super::call::{self, Future, Happening};
+use super::call::{Future, Happening};
 use super::cancel::Urgency;
 use super::converge::Setup;
 use super::limits::LimitKey;
-use super::report::{Problem, Report};
+use super::report::Report;
 use super::retry::{Jitter, back_off};
-use crate::driver::{self, Health, Observation, Observed, Progress};
-use crate::event::EventKind;
-use crate::ledger::{Intent, Pending, Record, Session, Written};
-use crate::plan::{Change, Operation, Plan};
-use crate::resource::{Address, Claim, Identity, IdentityClass, Ownership, Properties, Usual, Value, Verb};
-use crate::{Code, Error, Remains, Result, Retry};
+use crate::driver::{self, Observation};
+use crate::ledger::{Pending, Record, Session, Written};
+use crate::plan::Plan;
+use crate::resource::{Address, Identity, Properties, Usual, Value, Verb};
+use crate::{Error, Result};
 
 /// Makes the changes of a plan. The session holds the lease.
 pub(super) async fn run(setup: Arc<Setup>, session: &mut Session, plan: &Plan) -> Report {
@@ -158,7 +157,10 @@ impl<'a> Run<'a> {
         }
         for (index, operation) in plan.operations.iter().enumerate() {
             for before in &operation.after {
-                ops.get_mut(*before).ok_or_else(|| Error::internal("an operation waits for none"))?.dependants.push(index);
+                ops.get_mut(*before)
+                    .ok_or_else(|| Error::internal("an operation waits for none"))?
+                    .dependants
+                    .push(index);
             }
         }
         // Operations come after those they wait for, so one pass from the end knows every longest path.
@@ -278,7 +280,8 @@ impl<'a> Run<'a> {
             Happening::Polled { indices, result: Err(error) } => {
                 // A failed poll is not a failed operation.
                 for index in indices {
-                    let wait = back_off(&error, self.ops[index].attempt, &mut self.jitter).unwrap_or(Duration::from_secs(5));
+                    let wait =
+                        back_off(&error, self.ops[index].attempt, &mut self.jitter).unwrap_or(Duration::from_secs(5));
                     self.ops[index].attempt += 1;
                     self.ops[index].phase = Phase::Polling;
                     self.rest(index, wait, Some(&error));

@@ -185,7 +185,12 @@ impl Run<'_> {
     }
 
     pub(super) fn send_ready(&mut self, now: Duration) {
-        let keys: Vec<_> = self.queues.iter().filter(|(_, queue)| queue.opens <= now && !queue.waiting.is_empty()).map(|(key, _)| key.clone()).collect();
+        let keys: Vec<_> = self
+            .queues
+            .iter()
+            .filter(|(_, queue)| queue.opens <= now && !queue.waiting.is_empty())
+            .map(|(key, _)| key.clone())
+            .collect();
         for key in keys {
             while let Some((path, index)) = self.queues.get(&key).and_then(|queue| queue.waiting.first().copied()) {
                 // A call must not outlive the lease it was made under.
@@ -220,13 +225,26 @@ impl Run<'_> {
         let Some(identity) = op.identity.clone() else { return };
         if !op.called {
             let usually = millis3(op.usual);
-            let started = EventKind::Started { address: operation.slot.address.clone(), type_name: operation.type_name.clone(), verb: operation.verb, usually };
+            let started = EventKind::Started {
+                address: operation.slot.address.clone(),
+                type_name: operation.type_name.clone(),
+                verb: operation.verb,
+                usually,
+            };
             self.setup.events.send(self.setup.clock.now(), &started);
         }
         op.phase = Phase::InFlight;
         op.called = true;
         self.report.mutations += 1;
-        self.calls.push(call::mutate(&self.setup, driver, index, operation.verb, identity, op.properties.clone(), operation.changed.clone()));
+        self.calls.push(call::mutate(
+            &self.setup,
+            driver,
+            index,
+            operation.verb,
+            identity,
+            op.properties.clone(),
+            operation.changed.clone(),
+        ));
     }
 
     pub(super) fn send_look(&mut self, type_name: &str, indices: Vec<usize>, now: Duration) {
@@ -253,7 +271,9 @@ impl Run<'_> {
         let mut indices = vec![index];
         let others = self.resting.iter().take_while(|(due, _)| *due <= soon).copied();
         let others: Vec<_> = others
-            .filter(|(_, other)| self.ops[*other].phase == Phase::Polling && self.plan.operations[*other].type_name == type_name)
+            .filter(|(_, other)| {
+                self.ops[*other].phase == Phase::Polling && self.plan.operations[*other].type_name == type_name
+            })
             .take(99)
             .collect();
         for (due, other) in others {
@@ -268,7 +288,11 @@ impl Run<'_> {
     }
 
     /// The driver for reads of a type, and how long its limit wants us to wait.
-    pub(super) fn reader(&mut self, type_name: &str, now: Duration) -> Option<(Arc<dyn driver::Driver>, Option<Duration>)> {
+    pub(super) fn reader(
+        &mut self,
+        type_name: &str,
+        now: Duration,
+    ) -> Option<(Arc<dyn driver::Driver>, Option<Duration>)> {
         let of = self.setup.catalog.get(type_name).ok()?;
         let key = self.setup.limit_key(of, Verb::Read);
         let wait = self.setup.limits.take(&key, now).err();
