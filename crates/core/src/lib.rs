@@ -15,6 +15,7 @@ pub mod plan;
 pub mod resource;
 pub mod scope;
 pub mod secret;
+pub mod sim;
 pub mod stack;
 pub mod units;
 
