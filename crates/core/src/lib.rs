@@ -18,6 +18,7 @@ pub mod resource;
 pub mod sample;
 pub mod scope;
 pub mod secret;
+pub mod sim;
 pub mod stack;
 pub mod units;
 
