@@ -42,7 +42,7 @@
 //! # Guarantees
 //! - All errors of all files come at once; a file that is not YAML has one.
 //! - Unknown and repeated fields are errors.
-//! - Any text gives services or errors, in little time and memory: files above 1 MiB, more than 10 000 values (aliases
+//! - Any text gives services or errors, in little time and memory: files above 256 KiB, more than 10 000 values (aliases
 //!   written out), 32 levels or 100 documents are refused.
 //! - Text stays as it is written. What other readers of YAML take for something else (`no`, `1e3`) is read as text with a
 //!   warning where text is wanted, and is an error elsewhere.

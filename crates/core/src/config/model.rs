@@ -189,12 +189,15 @@ sections! {
 }
 
 choices! {
-    ServiceType { "api" => Self::Api, "worker" => Self::Worker }
+    ServiceType {
+        "api" or "web" or "http" or "server" or "deployment" => Self::Api,
+        "worker" or "job" or "consumer" or "background" => Self::Worker,
+    }
     DependencyKind {
-        "database" => Self::Database,
-        "cache" => Self::Cache,
-        "storage" => Self::Storage,
-        "queue" => Self::Queue,
+        "database" or "postgres" or "postgresql" or "db" or "sql" or "rds" => Self::Database,
+        "cache" or "redis" or "valkey" or "memcached" or "elasticache" => Self::Cache,
+        "storage" or "bucket" or "s3" or "blob" or "gcs" or "objectstorage" => Self::Storage,
+        "queue" or "sqs" or "kafka" or "rabbitmq" or "pubsub" or "topic" => Self::Queue,
         "service" => Self::Service,
     }
     Isolation { "dependants" => Self::Dependants, "open" => Self::Open }

@@ -24,6 +24,8 @@ pub(super) enum Value {
     },
     List(Vec<Arc<Node>>),
     Map(Vec<Entry>),
+    /// What an overlay removed, at the place where it did.
+    Removed,
 }
 
 /// A key and its value.
@@ -49,6 +51,14 @@ impl Node {
         Self { at, value: Value::Map(entries), weight, depth }
     }
 
+    pub(super) fn removed(at: Mark) -> Self {
+        Self { at, value: Value::Removed, weight: 1, depth: 1 }
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        matches!(self.value, Value::Removed)
+    }
+
     /// Whether nothing stands here: an empty value, `null` or `~`.
     pub(super) fn is_nothing(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
@@ -62,14 +72,14 @@ impl Node {
     pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } => Some(text),
-            Value::List(_) | Value::Map(_) => None,
+            Value::List(_) | Value::Map(_) | Value::Removed => None,
         }
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
         match &self.value {
             Value::Map(entries) => entries,
-            Value::Scalar { .. } | Value::List(_) => &[],
+            Value::Scalar { .. } | Value::List(_) | Value::Removed => &[],
         }
     }
 

@@ -56,10 +56,10 @@ fn merge(base: &Arc<Node>, over: &Arc<Node>, report: &mut Report<'_>) -> Arc<Nod
 fn merge_maps(below: &[Entry], above: &[Entry], report: &mut Report<'_>) -> Vec<Entry> {
     let mut entries = below.to_vec();
     for entry in above {
-        let existing = entries.iter().position(|below| below.key == entry.key);
+        let existing = entries.iter().position(|below| below.key == entry.key && !below.value.is_removed());
         match existing {
             Some(index) if entry.value.is_null() => {
-                entries.remove(index);
+                entries[index] = Entry { value: Arc::new(Node::removed(entry.at)), ..entry.clone() };
             }
             Some(index) => {
                 let value = merge(&entries[index].value, &entry.value, report);
@@ -75,7 +75,10 @@ fn merge_maps(below: &[Entry], above: &[Entry], report: &mut Report<'_>) -> Vec<
                 let message = format!("nothing to remove in the file beneath: {}", quote(&entry.key));
                 report.error(Finding::new(Code::UnknownField, entry.at, message, hint));
             }
-            None => entries.push(entry.clone()),
+            None => {
+                entries.retain(|below| below.key != entry.key);
+                entries.push(entry.clone());
+            }
         }
     }
     entries

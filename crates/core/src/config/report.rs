@@ -30,7 +30,7 @@ pub enum Severity {
 /// let error = config::load(&[source], &Defaults::new(&Ref::named("main"))).unwrap_err();
 /// let text = config::report(Severity::Error, error.problems());
 /// assert!(text.contains(" --> deployment-config.yaml:4:3"));
-/// assert!(text.contains("= next: write name: textnlp"));
+/// assert!(text.contains("= next: write name, as in name: textnlp"));
 /// ```
 #[must_use]
 pub fn report<'a>(severity: Severity, problems: impl IntoIterator<Item = &'a Error>) -> String {
@@ -104,6 +104,8 @@ impl Finding {
 /// Where in the tree of fields the reader is: the field's name, an example of its value, and its place.
 struct Step {
     name: String,
+    /// Whether it is an item of a list, which has a number for its name.
+    item: bool,
     example: &'static str,
     at: Mark,
 }
@@ -125,6 +127,11 @@ impl<'a> Report<'a> {
         push(&mut self.errors, finding);
     }
 
+    /// Whether there are more errors than will be told, so that words about another are wasted.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors.len() > MAX_FINDINGS * 4
+    }
+
     pub(super) fn warn(&mut self, finding: Finding) {
         push(&mut self.warnings, finding);
     }
@@ -144,26 +151,52 @@ impl<'a> Report<'a> {
         at: Mark,
         read: impl FnOnce(&mut Self) -> T,
     ) -> T {
-        self.steps.push(Step { name: name.to_owned(), example, at });
+        self.steps.push(Step { name: name.to_owned(), item: false, example, at });
         let result = read(self);
         self.steps.pop();
         result
     }
 
-    /// The dotted path of the field being read.
-    pub(super) fn path(&self) -> String {
-        self.steps.iter().map(|step| step.name.as_str()).filter(|name| !name.is_empty()).collect::<Vec<_>>().join(".")
+    /// Reads an item of the list being read.
+    pub(super) fn within_item<T>(&mut self, index: usize, at: Mark, read: impl FnOnce(&mut Self) -> T) -> T {
+        let example = self.steps.last().map_or("", |step| step.example.trim_start_matches('[').trim_end_matches(']'));
+        self.steps.push(Step { name: index.to_string(), item: true, example, at });
+        let result = read(self);
+        self.steps.pop();
+        result
     }
 
-    /// The name of the field being read.
+    /// An example of a value of the map being read: what stands in the example of the map.
+    pub(super) fn example_of_value(&self) -> &'static str {
+        let example = self.steps.last().map_or("", |step| step.example);
+        example.split_once(": ").map_or("value", |(_, value)| value.trim_end_matches(" }"))
+    }
+
+    /// The dotted path of the field being read.
+    pub(super) fn path(&self) -> String {
+        self.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(".")
+    }
+
+    /// The name of the field being read; empty for the document and for items of lists.
     pub(super) fn field(&self) -> &str {
-        self.steps.last().map_or("", |step| &step.name)
+        self.steps.last().filter(|step| !step.item).map_or("", |step| &step.name)
+    }
+
+    /// What is being read, as the subject of a sentence.
+    pub(super) fn subject(&self) -> String {
+        match &self.steps[..] {
+            [] => "the document".to_owned(),
+            [.., list, Step { item: true, .. }] => format!("an item of {}", list.name),
+            [.., step] => step.name.clone(),
+        }
     }
 
     /// How the field being read may be written.
     pub(super) fn example(&self) -> String {
         match self.steps.last() {
+            Some(Step { item: true, example, .. }) if !example.is_empty() => format!("write - {example}"),
             Some(Step { name, example, .. }) if !example.is_empty() => format!("write {}", assignment(name, example)),
+            None => "start it with `apiVersion: landfall.dev/v1` and `kind: ServiceConfig`".to_owned(),
             _ => "indent its fields beneath it, or remove the line".to_owned(),
         }
     }

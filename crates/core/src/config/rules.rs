@@ -8,7 +8,7 @@ use crate::Code;
 pub(super) struct Name;
 
 impl Rule for Name {
-    const WANTED: &'static str = "a name of 1 to 63 lower-case letters, digits and hyphens that starts with a letter and does not end with a hyphen";
+    const WANTED: &'static str = "1 to 63 lower-case letters, digits and hyphens, a letter first and no hyphen last";
     const PATTERN: &'static str = "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$";
     const CODE: Code = Code::InvalidName;
 
@@ -58,8 +58,7 @@ impl Rule for SecretName {
 pub(super) struct UrlPath;
 
 impl Rule for UrlPath {
-    const WANTED: &'static str =
-        "a path that starts with / and has no spaces, queries or wildcards (it is a prefix already)";
+    const WANTED: &'static str = "a path prefix that starts with /, without spaces, queries and wildcards";
     const PATTERN: &'static str = r"^/[^\s?#*]*$";
 
     fn check(text: &str) -> Result<(), Option<String>> {
@@ -125,8 +124,9 @@ impl Rule for Image {
         if digest_ok && characters && edges && lower {
             return Ok(());
         }
-        let without_scheme = text.split_once("://").map(|(_, rest)| rest.to_owned());
-        Err(without_scheme.filter(|rest| Self::check(rest).is_ok()))
+        let bare = text.trim_matches(['“', '”', '‘', '’', ' ']);
+        let bare = bare.split_once("://").map_or(bare, |(_, rest)| rest);
+        Err((bare != text && Self::check(bare).is_ok()).then(|| bare.to_owned()))
     }
 }
 
@@ -167,6 +167,7 @@ impl Rule for FileName {
     const WANTED: &'static str = "names of files: letters, digits, ., _ and -, without folders";
     const PATTERN: &'static str = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}$";
     const CODE: Code = Code::InvalidName;
+    const SECRET: bool = true;
 
     fn check(text: &str) -> Result<(), Option<String>> {
         let ok = (1..=253).contains(&text.len()) && !text.starts_with('.') && made_of(text, "-._");

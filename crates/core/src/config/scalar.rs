@@ -98,7 +98,7 @@ fn whole(node: &Node, min: u32, max: u32, quoted: bool, report: &mut Report<'_>)
 
 fn out_of_range<T>(node: &Node, range: &str, report: &mut Report<'_>) -> Option<T> {
     let message = format!("{} goes from {range}: {}", report.field(), quote(node.text().unwrap_or_default()));
-    let hint = report.example();
+    let hint = report.example().replacen("write ", "write one of this range, such as ", 1);
     report.error(Finding::new(Code::InvalidValue, node.at, message, hint));
     None
 }
@@ -249,12 +249,6 @@ impl<R: Rule> Decode for Text<R> {
             Some(text) if !node.is_nothing() => text,
             _ => return wrong(node, R::WANTED, report),
         };
-        if !R::SECRET && (text.contains("${") || text.contains("{{")) {
-            let message = format!("variables and templates are not replaced: {}", quote(text));
-            let hint = "write the value, and what differs into deployment-config.<environment>.yaml";
-            report.error(Finding::new(Code::InvalidValue, node.at, message, hint));
-            return None;
-        }
         if let Err(meant) = R::check(text) {
             let hint = match meant {
                 Some(meant) => format!("write {}", assignment(report.field(), &meant)),
@@ -292,7 +286,7 @@ impl Decode for Plain {
                 }
                 return Some(Self(text.clone()));
             }
-            Value::Scalar { .. } => "nothing",
+            Value::Scalar { .. } | Value::Removed => "nothing",
             Value::List(_) => "a list",
             Value::Map(_) => "a map",
         };

@@ -13,6 +13,8 @@ pub(super) struct Label<'a> {
 
 /// Longer lines are cut around the mark.
 const WIDTH: usize = 100;
+/// Still longer lines are cut, in bytes, before anything else is done with them.
+const LONG: usize = 2000;
 
 /// The position of the first label, and the lines of all labels (of one page each) in order.
 pub(super) fn render(pages: &[Page<'_>], labels: &[Label<'_>]) -> String {
@@ -39,10 +41,12 @@ pub(super) fn render(pages: &[Page<'_>], labels: &[Label<'_>]) -> String {
             Some((_, earlier)) if line > earlier + 1 => text.push_str("...\n"),
             _ => {}
         }
-        before = Some((label.at.page, line));
+        let again = before.replace((label.at.page, line)) == Some((label.at.page, line));
         let (shown, marks) = underlined(page, line, label);
-        text.push_str(format!("{:gutter$} | {shown}", line + 1).trim_end());
-        text.push('\n');
+        if !again {
+            text.push_str(format!("{:gutter$} | {shown}", line + 1).trim_end());
+            text.push('\n');
+        }
         text.push_str(format!("{:gutter$} | {marks} {}", "", label.text).trim_end());
         text.push('\n');
     }
@@ -51,14 +55,22 @@ pub(super) fn render(pages: &[Page<'_>], labels: &[Label<'_>]) -> String {
 }
 
 fn underlined(page: &Page<'_>, line: usize, label: &Label<'_>) -> (String, String) {
-    let (text, start) = page.line(line);
+    let (mut text, mut start) = page.line(line);
+    let mut secret = label.secret;
+    if text.len() > LONG {
+        // Only a part of the line is looked at, so what its beginning says of secrets is asked of all of it.
+        secret |= names_secret(text);
+        let from = text.floor_char_boundary(label.at.start.saturating_sub(start + WIDTH));
+        let to = text.floor_char_boundary(from + LONG);
+        (text, start) = (&text[from..to], start + from);
+    }
     let from = text.get(..label.at.start.saturating_sub(start)).map_or(0, |before| before.chars().count());
     let to = match text.get(..label.at.end.saturating_sub(start)) {
         Some(before) => before.chars().count(),
         None => text.chars().count(),
     };
     let to = to.max(from + 1);
-    let shown = masked(text, label.secret);
+    let shown = masked(text, secret);
     let first = if to > WIDTH { from.saturating_sub(WIDTH / 2) } else { 0 };
     let mut line = String::new();
     let mut marks = String::new();
@@ -85,7 +97,7 @@ fn underlined(page: &Page<'_>, line: usize, label: &Label<'_>) -> (String, Strin
 /// What a character is shown as: nothing that moves the cursor, hides or reorders text reaches a terminal.
 fn printable(c: char) -> String {
     match c {
-        '\t' => "    ".to_owned(),
+        '\t' => "→   ".to_owned(),
         c if c.is_control() || invisible(c) => format!("<U+{:04X}>", u32::from(c)),
         c => c.to_string(),
     }

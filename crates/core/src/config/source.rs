@@ -3,11 +3,13 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::snippet;
 use crate::error::Position;
 use crate::{Code, Error, Result};
 
-/// Files are refused above this many bytes, before they are parsed.
-pub(super) const MAX_BYTES: usize = 1 << 20;
+/// Files are refused above this many bytes, before they are parsed. A service takes a few KiB; so much is still parsed in
+/// less than 100 ms by a debug build.
+pub(super) const MAX_BYTES: usize = 256 * 1024;
 
 /// The text of one configuration file, with the overlays of the chosen environment on top of it.
 ///
@@ -35,7 +37,7 @@ impl Source {
     /// A file by its bytes.
     ///
     /// # Errors
-    /// [`Code::TooLarge`] above 1 MiB; [`Code::Syntax`] with the place of the first byte that is not UTF-8.
+    /// [`Code::TooLarge`] above 256 KiB; [`Code::Syntax`] with the place of the first byte that is not UTF-8.
     pub fn from_bytes(file: impl Into<String>, bytes: Vec<u8>) -> Result<Self> {
         let file = file.into();
         if bytes.len() > MAX_BYTES {
@@ -45,14 +47,17 @@ impl Source {
             Ok(text) => Ok(Self::new(file, text)),
             Err(error) => {
                 let bytes = error.as_bytes();
-                let hint = match bytes {
-                    [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => "the file is UTF-16: save it as UTF-8",
-                    _ => "save the file as UTF-8",
-                };
-                let before = String::from_utf8_lossy(&bytes[..error.utf8_error().valid_up_to()]);
-                let position = Page::new(&file, &before).position(before.len());
-                let message = format!("not UTF-8, at byte {}", error.utf8_error().valid_up_to());
-                Err(Error::new(Code::Syntax, message).position(position).hint(hint))
+                let at = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(&bytes[..bytes.len().min(at + 80)]);
+                let page = Page::new(&file, &text);
+                let message = format!("a byte that is no UTF-8: 0x{:02X}", bytes.get(at).copied().unwrap_or_default());
+                let error = Error::new(Code::Syntax, message).position(page.position(at));
+                if let [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] = bytes {
+                    return Err(error.hint("the file is UTF-16: save it as UTF-8"));
+                }
+                let at = Mark { page: 0, start: at, end: at };
+                let label = snippet::Label { at, underline: '^', text: "", secret: false };
+                Err(error.detail(snippet::render(&[page], &[label])).hint("save the file as UTF-8"))
             }
         }
     }
@@ -169,7 +174,7 @@ impl<'a> Page<'a> {
 
 pub(super) fn too_large(file: &str) -> Error {
     let position = Position { file: file.to_owned(), line: 1, column: 1 };
-    Error::new(Code::TooLarge, "the file is larger than 1 MiB")
+    Error::new(Code::TooLarge, "the file is larger than 256 KiB")
         .position(position)
         .hint("a service's configuration takes a few KiB: check that this is the right file")
 }

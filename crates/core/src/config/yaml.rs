@@ -100,7 +100,7 @@ impl Reader {
     fn read(&mut self, page: &Page<'_>) -> Result<(), Box<Finding>> {
         if page.cut {
             let start = Mark { page: self.page, start: 0, end: 1 };
-            return Err(self.too_large(start, "the file is larger than 1 MiB".into()));
+            return Err(self.too_large(start, "the file is larger than 256 KiB".into()));
         }
         characters(self.page, page)?;
         let mut options = options! { flow_nesting_limit: MAX_DEPTH, block_nesting_limit: MAX_DEPTH };
@@ -110,7 +110,7 @@ impl Reader {
             let at = self.mark(page, &span);
             if let (Some(tag), Some(start)) = (event.tag(), span.tag_span()) {
                 let tag_at = self.mark(page, &start);
-                let message = format!("an explicit type: {}", quote(&tag.to_string()));
+                let message = format!("an explicit type: {}", quote(start.slice(page.text).unwrap_or(tag.suffix())));
                 let hint = "remove it: each field has its type already";
                 self.findings.push(Finding::new(Code::Syntax, tag_at, message, hint));
             }
@@ -127,7 +127,9 @@ impl Reader {
                         return Err(self.too_large(at, "a value longer than 64 KiB".into()));
                     }
                     let plain = style == ScalarStyle::Plain;
-                    self.place(Arc::new(Node::scalar(at, text.into_owned(), plain)), anchor)?;
+                    // The parser says `~` where nothing stands at all.
+                    let text = if plain && at.start == at.end { String::new() } else { text.into_owned() };
+                    self.place(Arc::new(Node::scalar(at, text, plain)), anchor)?;
                 }
                 Event::SequenceStart(_, anchor, _) => self.start(at, anchor, Content::List(Vec::new()))?,
                 Event::MappingStart(_, anchor, _) => {

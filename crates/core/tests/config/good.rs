@@ -139,7 +139,7 @@ fn sections_can_be_switched_off_by_an_overlay() {
     let service = &loaded.services[0].1;
     assert_eq!((service.spec.ingress.as_ref(), service.spec.mesh, service.spec.tracing), (None, None, None));
     assert!(service.spec.metrics.is_some());
-    assert_eq!(service.position("ingress").unwrap().to_string(), "off.yaml:1:45");
+    assert_eq!(service.position("ingress").unwrap().to_string(), "off.yaml:1:43");
 }
 
 #[test]

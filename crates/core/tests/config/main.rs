@@ -1,8 +1,12 @@
 //! Whole files: the good ones load as they should, and each broken one tells exactly what its report says.
 
+#[cfg(test)]
 mod bombs;
+#[cfg(test)]
 mod broken;
+#[cfg(test)]
 mod good;
+#[cfg(test)]
 mod hostile;
 
 use landfall_core::config::{self, Defaults, Loaded, Source};
