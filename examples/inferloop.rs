@@ -73,7 +73,7 @@ fn declare(arguments: &Arguments) -> Result<(PlatformBuilder, Ref<DatabaseSpec>)
 }
 
 async fn run(arguments: &Arguments) -> Result<()> {
-    let cloud = landfall::aws::simulated("eu-west-1", arguments.seed, Time::Compressed(120.0));
+    let cloud = landfall::aws::simulated("eu-west-1", arguments.seed, Time::Compressed(120));
     let cancel = Cancel::new();
     let (mut builder, database) = declare(arguments)?;
     builder.simulate(&cloud).cancel(&cancel);

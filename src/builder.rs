@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use landfall_core::apply::{Cancel, Engine, Limits, Options, Setup};
 use landfall_core::clock::Clock;
+use landfall_core::cloud::Workloads as _;
 use landfall_core::cloud::{Cloud, Clouds};
 use landfall_core::config::{self, Defaults, Source};
 use landfall_core::driver::{Drivers, Target};
 use landfall_core::error::Position;
 use landfall_core::event::Events;
-use landfall_core::cloud::Workloads as _;
 use landfall_core::graph::{Expanded, expand};
 use landfall_core::kind::{
     BucketSpec, CacheSpec, ClusterSpec, DatabaseSpec, MeshSpec, NetworkSpec, NodePoolSpec, Ref, ServiceSpec, validate,
@@ -232,15 +232,20 @@ impl PlatformBuilder {
     /// # Errors
     /// Every problem of the declarations at once, each with its code, its place and what to do.
     pub fn build(self) -> Result<Platform> {
-        let Self { mut stack, cloud, mut problems, warnings, protected, ledger, simulated, live, limits, options, .. } = self;
+        let Self {
+            mut stack, cloud, mut problems, warnings, protected, ledger, simulated, live, limits, options, ..
+        } = self;
         for (name, value) in &self.secrets {
             match &self.fingerprint_key {
                 Some(key) => {
                     stack.secrets.insert(name.clone(), Secret::new(name, value.clone(), key));
                 }
                 None => problems.push(
-                    Error::new(Code::MissingSecret, format!("a secret is given without a key for its fingerprint: {name}"))
-                        .hint("call fingerprint_key with a secret of at least 16 characters that stays the same"),
+                    Error::new(
+                        Code::MissingSecret,
+                        format!("a secret is given without a key for its fingerprint: {name}"),
+                    )
+                    .hint("call fingerprint_key with a secret of at least 16 characters that stays the same"),
                 ),
             }
         }
@@ -259,7 +264,8 @@ impl PlatformBuilder {
                 (drivers, target, clock, None)
             }
             (None, simulated) => {
-                let simulated = simulated.unwrap_or_else(|| simulate(&*cloud, expanded.catalog.clone(), 1, Time::Virtual));
+                let simulated =
+                    simulated.unwrap_or_else(|| simulate(&*cloud, expanded.catalog.clone(), 1, Time::Virtual));
                 let (drivers, clock): (Arc<dyn Drivers>, Arc<dyn Clock>) = (simulated.drivers(), simulated.clock());
                 (drivers, simulated.target().clone(), clock, Some(simulated))
             }
@@ -268,8 +274,11 @@ impl PlatformBuilder {
             (Some(ledger), _) => ledger,
             (None, Some(_)) => Ledger::memory(),
             (None, None) => {
-                return Err(Error::new(Code::LedgerUnavailable, "a live platform needs a ledger that outlives the process")
-                    .hint("call ledger with Ledger::folder or Ledger::object_store"));
+                return Err(Error::new(
+                    Code::LedgerUnavailable,
+                    "a live platform needs a ledger that outlives the process",
+                )
+                .hint("call ledger with Ledger::folder or Ledger::object_store"));
             }
         };
         let ledger = ledger.with_clock(clock.clone());
@@ -316,7 +325,8 @@ fn protect(expanded: &mut Expanded, declarations: &BTreeSet<String>) -> Result<(
     if declarations.is_empty() {
         return Ok(());
     }
-    let mut resources: BTreeMap<_, _> = expanded.graph.iter().map(|resource| (resource.address.clone(), resource.clone())).collect();
+    let mut resources: BTreeMap<_, _> =
+        expanded.graph.iter().map(|resource| (resource.address.clone(), resource.clone())).collect();
     let mut problems = Problems::default();
     for declaration in declarations {
         let mut found = false;
@@ -351,7 +361,10 @@ fn sources(folder: &Path, environment: &str) -> Result<Vec<Source>> {
     paths.retain(|path| path.is_file());
     paths.sort();
     if paths.is_empty() {
-        return Err(Error::new(Code::Unreadable, format!("no {FILE} in the folder or right beneath it: {}", folder.display())));
+        return Err(Error::new(
+            Code::Unreadable,
+            format!("no {FILE} in the folder or right beneath it: {}", folder.display()),
+        ));
     }
     let mut problems = Problems::default();
     let sources = paths.iter().filter_map(|path| problems.take(Source::read(path, Some(environment)))).collect();

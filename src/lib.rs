@@ -11,8 +11,8 @@ pub use outputs::Outputs;
 pub use platform::Platform;
 
 pub use landfall_core::{
-    Code, Error, Problems, Remains, Result, Retry, apply, clock, cloud, config, driver, error, event, graph, kind, ledger,
-    list, map, join, plan, properties, resource, sample, scope, secret, sim, stack, units,
+    Code, Error, Problems, Remains, Result, Retry, apply, clock, cloud, config, driver, error, event, graph, join,
+    kind, ledger, list, map, plan, properties, resource, sample, scope, secret, sim, stack, units,
 };
 
 /// Amazon Web Services: expansions, native types, the CloudFormation export.

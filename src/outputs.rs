@@ -1,8 +1,9 @@
 //! What the declarations hand out after an apply, found by the references that the builder gave.
 
 use landfall_core::kind::{
-    BucketOutputs, BucketSpec, CacheOutputs, CacheSpec, ClusterOutputs, ClusterSpec, DatabaseOutputs, DatabaseSpec, Kind,
-    MeshOutputs, MeshSpec, NetworkOutputs, NetworkSpec, NodePoolOutputs, NodePoolSpec, Ref, ServiceOutputs, ServiceSpec,
+    BucketOutputs, BucketSpec, CacheOutputs, CacheSpec, ClusterOutputs, ClusterSpec, DatabaseOutputs, DatabaseSpec,
+    Kind, MeshOutputs, MeshSpec, NetworkOutputs, NetworkSpec, NodePoolOutputs, NodePoolSpec, Ref, ServiceOutputs,
+    ServiceSpec,
 };
 use landfall_core::scope::AllOutputs;
 use landfall_core::{Code, Error, Result};

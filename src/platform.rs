@@ -78,7 +78,8 @@ impl Platform {
             return Ok(report);
         }
         let names: Vec<_> = left.iter().map(|found| format!("{} {}", found.type_name, found.id)).collect();
-        Err(Error::new(Code::Unresolved, format!("still in the cloud with our marks: {}", names.join(", "))).hint("destroy again"))
+        Err(Error::new(Code::Unresolved, format!("still in the cloud with our marks: {}", names.join(", ")))
+            .hint("destroy again"))
     }
 
     /// What the last converge handed out, from the ledger alone.

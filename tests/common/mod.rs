@@ -10,30 +10,30 @@ use landfall::sim::{Moment, SimCloud, Time};
 use landfall::units::Date;
 
 /// A simulated cloud and a ledger that outlive the processes working on them.
-pub struct World {
-    pub cloud: SimCloud,
-    pub ledger: Ledger,
+pub(crate) struct World {
+    pub(crate) cloud: SimCloud,
+    pub(crate) ledger: Ledger,
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let cloud = landfall::aws::simulated("eu-west-1", seed, Time::Virtual);
         let ledger = cloud.ledger();
         Self { cloud, ledger }
     }
 
     /// Puts a declared platform into this world, as the process of this name.
-    pub fn place(&self, mut builder: PlatformBuilder, holder: &str) -> Platform {
+    pub(crate) fn place(&self, mut builder: PlatformBuilder, holder: &str) -> Platform {
         builder.simulate(&self.cloud).ledger(self.ledger.clone()).holder(holder).cancel(&Cancel::new());
         builder.build().unwrap()
     }
 
-    pub fn inferloop(&self, holder: &str) -> Platform {
+    pub(crate) fn inferloop(&self, holder: &str) -> Platform {
         self.place(inferloop(), holder)
     }
 
     /// Converges until the end or until the process is killed; whether it was killed.
-    pub async fn converge_or_die(&self, platform: Platform) -> bool {
+    pub(crate) async fn converge_or_die(&self, platform: Platform) -> bool {
         tokio::select! {
             biased;
             () = self.cloud.crashed() => true,
@@ -45,29 +45,33 @@ impl World {
     }
 
     /// What is in the cloud, without what may differ from run to run: type and properties by address, ids replaced.
-    pub fn content(&self) -> BTreeMap<String, (String, String)> {
+    pub(crate) fn content(&self) -> BTreeMap<String, (String, String)> {
         let objects = self.cloud.objects();
         let names: BTreeMap<String, String> =
-            objects.iter().map(|object| (object.id.clone(), format!("<{}>", object.address()))).collect();
+            objects.iter().map(|object| (object.id.clone(), format!("<{}>", address(object)))).collect();
         objects
             .iter()
-            .map(|object| (object.address(), (object.type_name.clone(), normal(&object.properties, &names))))
+            .map(|object| (address(object), (object.type_name.clone(), normal(&object.properties, &names))))
             .collect()
     }
 
     /// The ledger and the cloud know the same objects.
-    pub async fn check_census(&self, platform: &Platform) {
+    pub(crate) async fn check_census(&self, platform: &Platform) {
         let state = platform.engine().state().await.unwrap();
         assert!(state.intents.is_empty(), "open: {:?}", state.intents.keys());
         assert!(state.deposed.is_empty(), "deposed: {:?}", state.deposed.keys());
         let mut known: Vec<_> =
             state.resources.iter().map(|(address, held)| (address.to_string(), held.id.clone())).collect();
         let mut real: Vec<_> =
-            self.cloud.objects().iter().map(|object| (object.address(), object.id.clone())).collect();
+            self.cloud.objects().iter().map(|object| (address(object), object.id.clone())).collect();
         known.sort();
         real.sort();
         assert_eq!(known, real);
     }
+}
+
+fn address(object: &landfall::sim::SimObject) -> String {
+    object.address.as_ref().map_or_else(|| format!("foreign {}", object.id), ToString::to_string)
 }
 
 fn normal(properties: &Properties, names: &BTreeMap<String, String>) -> String {
@@ -81,7 +85,7 @@ fn normal(properties: &Properties, names: &BTreeMap<String, String>) -> String {
 }
 
 /// The platform of the example.
-pub fn inferloop() -> PlatformBuilder {
+pub(crate) fn inferloop() -> PlatformBuilder {
     let mut platform = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
     platform
         .today(Date::new(2026, 11, 23))
@@ -99,7 +103,7 @@ pub fn inferloop() -> PlatformBuilder {
             .at_least(4, GiB(16))
             .accelerator(Accelerator::T4, 1)
             .nodes(Range::new(0, 5).unwrap())
-            .spot(true),
+            ,
     );
     platform.database("postgres", DatabaseSpec::postgres(&network, "17"));
     platform.cache("redis", CacheSpec::valkey(&network));
@@ -110,7 +114,7 @@ pub fn inferloop() -> PlatformBuilder {
 }
 
 /// A network and a bucket: small enough to try everything.
-pub fn small() -> PlatformBuilder {
+pub(crate) fn small() -> PlatformBuilder {
     let mut platform = Platform::builder("small", "dev", Aws::new("eu-west-1"));
     platform.today(Date::new(2026, 11, 23));
     platform.network("core", NetworkSpec::new("10.30.0.0/16".parse().unwrap()).zones(2).nat(Nat::One));
@@ -119,9 +123,9 @@ pub fn small() -> PlatformBuilder {
 }
 
 /// Agrees to lose whatever the plan asks consent for.
-pub fn consented(plan: landfall::plan::Plan) -> landfall::plan::Plan {
+pub(crate) fn consented(plan: landfall::plan::Plan) -> landfall::plan::Plan {
     plan.consents_needed().into_iter().fold(plan, |plan, consent| plan.consent(consent).unwrap())
 }
 
 /// All moments at which a process can die around a call.
-pub const MOMENTS: [Moment; 3] = [Moment::Before, Moment::Acted, Moment::Replied];
+pub(crate) const MOMENTS: [Moment; 3] = [Moment::Before, Moment::Acted, Moment::Replied];

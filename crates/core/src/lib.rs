@@ -3,8 +3,8 @@
 //! This crate opens no socket and knows no cloud. The clouds' crates expand kinds into native resources and bring
 //! drivers for them; the facade crate `landfall` ties both together.
 
-pub mod clock;
 pub mod apply;
+pub mod clock;
 pub mod cloud;
 pub mod config;
 pub mod driver;

@@ -264,10 +264,13 @@ impl DatabaseOutputs {
         };
         let parts = (text(&self.host), text(&self.port), text(&self.user), text(&self.secret));
         let (Some(host), Some(port), Some(user), Some(id)) = parts else {
-            return Err(Error::new(Code::NotFound, "the database does not exist yet").at(&self.native).hint("call converge first"));
+            return Err(Error::new(Code::NotFound, "the database does not exist yet")
+                .at(&self.native)
+                .hint("call converge first"));
         };
         let url = format!("postgres://{user}@{host}:{port}/postgres?sslmode=require");
-        let url = url::Url::parse(&url).map_err(|error| Error::internal("a database's address is no URL").because(error))?;
+        let url =
+            url::Url::parse(&url).map_err(|error| Error::internal("a database's address is no URL").because(error))?;
         Ok(Connection { url, password: StoredSecret { id, key: "password".to_owned() } })
     }
 }

@@ -176,11 +176,12 @@ impl Case {
             let slot = Slot::new(&identity.address, identity.generation);
             let thing = match &identity.id {
                 Some(id) => self.world.get_key_value(id),
-                None => self.world.iter().find(|(_, thing)| thing.slot == slot && thing.type_name == identity.type_name),
+                None => {
+                    self.world.iter().find(|(_, thing)| thing.slot == slot && thing.type_name == identity.type_name)
+                }
             };
-            let observation = thing.map_or(Observation::Absent, |(id, thing)| {
-                Observation::Present(Box::new(self.observed(id, thing)))
-            });
+            let observation = thing
+                .map_or(Observation::Absent, |(id, thing)| Observation::Present(Box::new(self.observed(id, thing))));
             seen.by_slot.insert(slot, observation);
         }
         if self.census {
@@ -339,7 +340,8 @@ impl Case {
                     assert!(!taken, "the name of {} is free by then", operation.slot);
                 }
                 self.made += 1;
-                let id = format!("{}-{}", operation.type_name.rsplit([':', '/']).next().unwrap().to_lowercase(), self.made);
+                let id =
+                    format!("{}-{}", operation.type_name.rsplit([':', '/']).next().unwrap().to_lowercase(), self.made);
                 let thing = Thing {
                     type_name: operation.type_name.clone(),
                     slot: operation.slot.clone(),

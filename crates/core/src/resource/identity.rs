@@ -78,7 +78,9 @@ impl Claim {
             IdentityClass::Named(paths) => {
                 Self::Name(paths.iter().map(|path| at(path).as_str().unwrap_or_default().to_owned()).collect())
             }
-            IdentityClass::Tuple(paths) => Self::Tuple(paths.iter().map(|path| ((*path).to_owned(), at(path))).collect()),
+            IdentityClass::Tuple(paths) => {
+                Self::Tuple(paths.iter().map(|path| ((*path).to_owned(), at(path))).collect())
+            }
             IdentityClass::Token => {
                 let text = format!("{stack}/{address}@{generation}");
                 Self::Token(crate::graph::hex(&Sha256::digest(text.as_bytes())[..16]))

@@ -1,7 +1,7 @@
 //! A ledger's store in the simulator: its calls count, take part in crashes, and survive them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,39 +11,28 @@ use crate::Result;
 use crate::ledger::{Ledger, Put, Store, is_entry_key};
 
 impl SimCloud {
-    /// An empty ledger whose reads and writes are outbound calls of this cloud's host: they are counted, and the host can
-    /// die at each of them. What was written survives a crash, as it would in an object store.
+    /// The cloud's one object store as this host sees it, as a ledger: empty at first, shared by all hosts. Its reads and
+    /// writes are outbound calls of the host: they are counted, and the host can die at each of them. What was written
+    /// survives a crash.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        Ledger::new(Arc::new(SimStore { cloud: self.clone(), objects: Arc::default() })).with_clock(self.clock())
-    }
-
-    /// A handle on the same ledger whose calls are those of this cloud handle's host.
-    #[must_use]
-    pub fn ledger_beside(&self, objects: &SimObjects) -> Ledger {
-        Ledger::new(Arc::new(SimStore { cloud: self.clone(), objects: objects.clone() })).with_clock(self.clock())
+        Ledger::new(Arc::new(SimStore(self.clone()))).with_clock(self.clock())
     }
 }
-
-/// The objects of a simulated store, shared by the hosts that use it.
-pub type SimObjects = Arc<Mutex<BTreeMap<String, Bytes>>>;
 
 #[derive(Debug)]
-struct SimStore {
-    cloud: SimCloud,
-    objects: SimObjects,
-}
+struct SimStore(SimCloud);
 
 impl SimStore {
-    fn objects(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Bytes>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+        self.0.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl Store for SimStore {
     async fn put_if_absent(&self, key: &str, bytes: Bytes) -> Result<Put> {
-        let pass = self.cloud.outbound("ledger put").await;
+        let pass = self.0.outbound("ledger put").await;
         let put = {
             let mut objects = self.objects();
             if objects.contains_key(key) {
@@ -58,14 +47,14 @@ impl Store for SimStore {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
-        let pass = self.cloud.outbound("ledger get").await;
+        let pass = self.0.outbound("ledger get").await;
         let found = self.objects().get(key).cloned();
         pass.replied().await;
         Ok(found)
     }
 
     async fn newest(&self, prefix: &str) -> Result<Option<String>> {
-        let pass = self.cloud.outbound("ledger list").await;
+        let pass = self.0.outbound("ledger list").await;
         let found = self
             .objects()
             .range(prefix.to_owned()..)

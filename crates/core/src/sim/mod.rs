@@ -29,6 +29,7 @@ mod dialect;
 mod driver;
 mod fault;
 mod kubernetes;
+mod ledger;
 mod object;
 mod random;
 mod read;
@@ -43,6 +44,7 @@ pub use fault::{Fault, FaultKind, On};
 pub use object::SimObject;
 
 use std::fmt;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -129,6 +131,7 @@ struct Shared {
     world: Mutex<World>,
     faults: Mutex<Faults>,
     log: Mutex<Vec<Call>>,
+    ledger: Mutex<BTreeMap<String, bytes::Bytes>>,
 }
 
 impl SimCloud {
@@ -147,6 +150,7 @@ impl SimCloud {
             world: Mutex::new(World::new(catalog, target, seed)),
             faults: Mutex::default(),
             log: Mutex::default(),
+            ledger: Mutex::default(),
         });
         Self { shared, clock, host: Host::new("host") }
     }
@@ -222,6 +226,7 @@ impl SimCloud {
                 properties: object.properties.clone(),
                 outputs: object.outputs.clone(),
                 marks: object.marks(of),
+                address: object.address.clone(),
                 health: world.health(of, object, now),
                 cluster: cluster.map(|cluster| cluster.id.clone()),
             })

@@ -24,6 +24,8 @@ pub struct SimObject {
     pub outputs: Properties,
     /// What its marks say.
     pub marks: Option<Marks>,
+    /// The address it was made for, whether or not its type can bear marks.
+    pub address: Option<Address>,
     /// Whether it is usable.
     pub health: Health,
     /// The id of the cluster it lives in, for Kubernetes objects.
