@@ -450,6 +450,18 @@ mod tests {
                 template(&expanded.graph, &expanded.catalog).unwrap().to_string()
             };
             assert_eq!(export(), export(), "{seed}");
+            let expanded = expand(&stack, &testing::clouds(aws.clone())).unwrap();
+            for resource in expanded.graph.iter() {
+                for value in resource.properties.values() {
+                    value.visit_references(&mut |reference| {
+                        let target = expanded.graph.get(&reference.target).unwrap();
+                        let of = expanded.catalog.get(&target.type_name).unwrap();
+                        let known = ["", of.identifier].contains(&reference.attribute.as_str())
+                            || of.outputs.iter().any(|output| output.name == reference.attribute);
+                        assert!(known, "{seed}: {}#{}", reference.target, reference.attribute);
+                    });
+                }
+            }
             assert!(!export().contains("sample-value"), "{seed}");
         }
     }
