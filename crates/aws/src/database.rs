@@ -82,6 +82,8 @@ impl Database for Aws {
             "Engine" => "postgres",
             "EngineVersion" => &spec.version,
             "AutoMinorVersionUpgrade" => true,
+            // A new major version is only ever asked for by a change of the declaration.
+            "AllowMajorVersionUpgrade" => true,
             "DBInstanceClass" => class,
             "MultiAZ" => spec.high_availability,
             "StorageType" => "gp3",

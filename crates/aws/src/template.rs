@@ -296,11 +296,16 @@ impl Substitution {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use landfall_core::cloud::Cloud;
+    use landfall_core::graph::expand;
     use landfall_core::resource::{Properties, ResourceType};
     use landfall_core::secret::Secret;
     use landfall_core::{join, map, properties};
 
     use super::*;
+    use crate::{Aws, testing};
 
     fn at(part: &str) -> Address {
         format!("aws/native/{part}/resource").parse().unwrap()
@@ -431,5 +436,33 @@ mod tests {
             resource("b", "AWS::SNS::Topic", properties! { "A" => reference("a", "") }),
         ]);
         assert_eq!(dangling.unwrap_err().code(), Code::UnknownReference);
+    }
+
+    #[test]
+    fn generated_platforms_are_valid_and_export_the_same_twice() {
+        let regions = ["eu-west-1", "us-east-1", "ap-southeast-2"];
+        for (seed, region) in (0..50).zip(regions.into_iter().cycle()) {
+            let stack = landfall_core::sample::stack(seed);
+            let aws = Arc::new(Aws::new(region));
+            assert!(aws.check(&stack).is_empty(), "{seed}: {:?}", aws.check(&stack));
+            let export = || {
+                let expanded = expand(&stack, &testing::clouds(aws.clone())).unwrap();
+                template(&expanded.graph, &expanded.catalog).unwrap().to_string()
+            };
+            assert_eq!(export(), export(), "{seed}");
+            let expanded = expand(&stack, &testing::clouds(aws.clone())).unwrap();
+            for resource in expanded.graph.iter() {
+                for value in resource.properties.values() {
+                    value.visit_references(&mut |reference| {
+                        let target = expanded.graph.get(&reference.target).unwrap();
+                        let of = expanded.catalog.get(&target.type_name).unwrap();
+                        let known = ["", of.identifier].contains(&reference.attribute.as_str())
+                            || of.outputs.iter().any(|output| output.name == reference.attribute);
+                        assert!(known, "{seed}: {}#{}", reference.target, reference.attribute);
+                    });
+                }
+            }
+            assert!(!export().contains("sample-value"), "{seed}");
+        }
     }
 }

@@ -21,7 +21,8 @@ const TODAY: Date = Date::new(2026, 11, 23);
 ///
 /// Over a few dozen seeds all kinds appear in many shapes: networks of one to three zones with every sort of NAT, spot
 /// and accelerated node pools, databases and caches of several sizes, both meshes, and services that depend on all of
-/// them and on each other. Nothing in it names a cloud, so that every cloud can be tested with it.
+/// them and on each other. Nothing in it names a cloud, so that every cloud can be tested with it, but one thing: the
+/// administrators of a cluster are always a cloud's own identities, here a role of AWS.
 ///
 /// ```
 /// use landfall_core::sample;
@@ -95,9 +96,11 @@ impl Random {
 
     fn network(&mut self, stack: &mut Stack, name: &str, index: u8, zones: u8) -> Ref<NetworkSpec> {
         let range = Ipv4Net::new_assert([10, 16 * index + self.below(16), 0, 0].into(), 16);
-        let nat = self.pick(&[Nat::None, Nat::One, Nat::PerZone, Nat::PerZone]);
+        // Nodes fetch their images from outside, so that a network with a cluster needs a way there.
+        let has_cluster = name == "core" && zones > 1;
+        let nat = self.pick(if has_cluster { &[Nat::One, Nat::PerZone] } else { &[Nat::None, Nat::One] });
         let mut spec = NetworkSpec::new(range).zones(zones).nat(nat).flow_logs(self.chance(80));
-        if nat == Nat::None && self.chance(30) {
+        if nat == Nat::None && self.chance(50) {
             spec = spec.tiers([Tier::Private, Tier::Data]);
         }
         declare(&mut stack.networks, name, spec);
@@ -106,8 +109,10 @@ impl Random {
 
     fn cluster(&mut self, stack: &mut Stack, network: &Ref<NetworkSpec>) -> Ref<ClusterSpec> {
         let version = self.pick(&["1.34", "1.35"]);
-        let mut spec =
-            ClusterSpec::new(network, version).log_days(self.pick(&[30, 90, 365])).deletion_protection(self.chance(50));
+        let mut spec = ClusterSpec::new(network, version)
+            .administrators(["arn:aws:iam::123456789012:role/platform"])
+            .log_days(self.pick(&[30, 90, 365]))
+            .deletion_protection(self.chance(50));
         if self.chance(40) {
             spec = spec.public_access([Ipv4Net::new_assert([203, 0, 113, 0].into(), 24)]);
         }
@@ -306,7 +311,7 @@ mod tests {
         let all: Vec<_> = (0..50).map(stack).collect();
         let some = |has: &dyn Fn(&Stack) -> bool| all.iter().filter(|stack| has(stack)).count() >= 3;
         assert!(some(&|stack| stack.networks["core"].spec.zones == 1));
-        assert!(some(&|stack| stack.networks["core"].spec.nat == Nat::None));
+        assert!(some(&|stack| stack.networks.values().any(|network| network.spec.nat == Nat::None)));
         assert!(some(&|stack| stack.node_pools.contains_key("gpu")));
         assert!(some(&|stack| stack.node_pools.contains_key("batch")));
         assert!(some(&|stack| stack.databases.len() == 2));

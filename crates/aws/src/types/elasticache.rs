@@ -122,6 +122,7 @@ pub(super) const ALL: &[ResourceType] = &[
         name: named("AWS::ElastiCache::ParameterGroup"),
         identity: IdentityClass::Tagged,
         identifier: "CacheParameterGroupName",
+        outputs: &[Output { name: "CacheParameterGroupName", shape: Shape::Text("parameters-{base36}") }],
         replaces: &["CacheParameterGroupFamily"],
         create_before_delete: true,
         sets: &["Tags"],

@@ -44,6 +44,10 @@ pub(super) const ALL: &[ResourceType] = &[
         ],
         secrets: &["MasterUserPassword", "TdeCredentialPassword"],
         write_only: &[
+            // RDS itself grows the storage and upgrades to the next minor version, which is no drift; still, a change of
+            // what is declared is a change.
+            "AllocatedStorage",
+            "EngineVersion",
             "AllowMajorVersionUpgrade",
             "ApplyImmediately",
             "AutomaticBackupReplicationKmsKeyId",
@@ -56,8 +60,6 @@ pub(super) const ALL: &[ResourceType] = &[
             "TdeCredentialPassword",
             "UseDefaultProcessorFeatures",
         ],
-        // RDS itself grows the storage and upgrades to the next minor version.
-        foreign: &["AllocatedStorage", "EngineVersion"],
         sets: &["EnableCloudwatchLogsExports", "ProcessorFeatures", "Tags", "VPCSecurityGroups"],
         security: &[
             "DBParameterGroupName",

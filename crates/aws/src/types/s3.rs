@@ -16,7 +16,12 @@ pub(super) const ALL: &[ResourceType] = &[
             Output { name: "DualStackDomainName", shape: Shape::Text("{name}.s3.dualstack.{region}.amazonaws.com") },
         ],
         replaces: &["BucketName", "BucketNamePrefix", "BucketNamespace"],
-        write_only: &["AccessControl", "BucketNamePrefix", "BucketNamespace"],
+        write_only: &[
+            "AccessControl",
+            "BucketNamePrefix",
+            "BucketNamespace",
+            "LifecycleConfiguration.Rules.ExpiredObjectDeleteMarker",
+        ],
         sets: &["LifecycleConfiguration.Rules", "Tags"],
         security: &[
             "AccessControl",
