@@ -58,11 +58,7 @@ fn declare(arguments: &Arguments) -> Result<(PlatformBuilder, Ref<DatabaseSpec>)
     platform.node_pool("general", NodePoolSpec::new(&cluster).at_least(4, GiB(16)).nodes(Range::new(3, 10)?));
     platform.node_pool(
         "gpu",
-        NodePoolSpec::new(&cluster)
-            .at_least(4, GiB(16))
-            .accelerator(Accelerator::T4, 1)
-            .nodes(Range::new(0, 5)?)
-            .spot(true),
+        NodePoolSpec::new(&cluster).at_least(4, GiB(16)).accelerator(Accelerator::T4, 1).nodes(Range::new(0, 5)?),
     );
     let database = platform.database("postgres", DatabaseSpec::postgres(&network, "17"));
     platform.cache("redis", CacheSpec::valkey(&network));
@@ -109,7 +105,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
     println!("  its password is in {}", database.password.id);
     for (name, service) in &outputs.all().services {
         let path = service.path.as_deref().map(|path| format!(", at {path} on the gateway")).unwrap_or_default();
-        println!("service {name}: {}{path}", service.host);
+        let host = if service.host.is_empty() { "works on its own, nobody calls it" } else { &service.host };
+        println!("service {name}: {host}{path}");
     }
 
     heading("Converge again");

@@ -62,8 +62,7 @@ impl World {
         assert!(state.deposed.is_empty(), "deposed: {:?}", state.deposed.keys());
         let mut known: Vec<_> =
             state.resources.iter().map(|(address, held)| (address.to_string(), held.id.clone())).collect();
-        let mut real: Vec<_> =
-            self.cloud.objects().iter().map(|object| (address(object), object.id.clone())).collect();
+        let mut real: Vec<_> = self.cloud.objects().iter().map(|object| (address(object), object.id.clone())).collect();
         known.sort();
         real.sort();
         assert_eq!(known, real);
@@ -102,8 +101,7 @@ pub(crate) fn inferloop() -> PlatformBuilder {
         NodePoolSpec::new(&cluster)
             .at_least(4, GiB(16))
             .accelerator(Accelerator::T4, 1)
-            .nodes(Range::new(0, 5).unwrap())
-            ,
+            .nodes(Range::new(0, 5).unwrap()),
     );
     platform.database("postgres", DatabaseSpec::postgres(&network, "17"));
     platform.cache("redis", CacheSpec::valkey(&network));

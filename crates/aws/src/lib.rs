@@ -79,6 +79,10 @@ impl Cloud for Aws {
         &self.region
     }
 
+    fn partition(&self) -> &'static str {
+        region::partition(&self.region)
+    }
+
     fn types(&self) -> Vec<ResourceType> {
         types::all()
     }

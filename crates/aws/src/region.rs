@@ -212,6 +212,16 @@ pub(crate) fn suffix<'a>(region: &str, zone: &'a str) -> &'a str {
 pub(crate) fn dns_suffix(region: &str) -> &'static str {
     if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
+/// The partition of a region: the second word of its ARNs.
+pub(crate) fn partition(region: &str) -> &'static str {
+    if region.starts_with("cn-") {
+        "aws-cn"
+    } else if region.starts_with("us-gov-") {
+        "aws-us-gov"
+    } else {
+        "aws"
+    }
+}
 
 /// Whether an account must enable the region before anything can be made in it.
 pub(crate) fn is_opt_in(region: &str) -> bool {

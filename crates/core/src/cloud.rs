@@ -14,7 +14,7 @@ pub trait Cloud: Network + Cluster + NodePool + Database + Cache + Bucket + Acce
     fn name(&self) -> &'static str;
 
     /// The partition of the region, such as `aws`; empty where the cloud has none.
-    fn partition(&self) -> &str {
+    fn partition(&self) -> &'static str {
         ""
     }
 

@@ -78,8 +78,8 @@ pub(crate) fn all() -> Vec<ResourceType> {
             name: DEPLOYMENT.into(),
             replaces: &["metadata.name", "metadata.namespace", "spec.selector"],
             security: &["spec.template.spec.securityContext", "spec.template.spec.containers.securityContext"],
-            create: Usual::seconds(5, 40, 600),
-            update: Usual::seconds(5, 60, 600),
+            create: Usual::seconds(5, 40, 180),
+            update: Usual::seconds(5, 60, 180),
             delete: Usual::seconds(1, 30, 90),
             verbs: verbs!("apps/deployments"),
             ..OBJECT

@@ -49,7 +49,9 @@ impl Options {
 /// Everything that plan, apply and converge need. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    pub(super) setup: Arc<Setup>,
+    setup: Arc<Setup>,
+    /// The hash of the graph that is wanted.
+    wanted: Arc<str>,
 }
 
 /// What an [`Engine`] is made of.
@@ -95,7 +97,8 @@ impl Engine {
     /// An engine of these parts.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        Self { setup: Arc::new(setup) }
+        let wanted = setup.expanded.graph.hash().into();
+        Self { setup: Arc::new(setup), wanted }
     }
 
     /// Plans without writing anything, anywhere.
@@ -137,7 +140,7 @@ impl Engine {
     /// As [`Engine::apply`]; [`Code::LostLedger`] when the ledger is empty and the cloud holds our resources.
     pub async fn converge(&self) -> Result<AllOutputs> {
         self.driven(async {
-            let wanted = self.setup.expanded.graph.hash();
+            let wanted = &*self.wanted;
             let resources = self.setup.expanded.graph.len();
             let unchanged = |converged: &Converged| (converged.graph == wanted).then(|| converged.outputs.clone());
             if let Some(peek) = self.setup.ledger.peek(&self.setup.stack).await?
@@ -146,10 +149,10 @@ impl Engine {
                 self.tell(&EventKind::Converged { resources, mutations: 0 });
                 return Ok(outputs);
             }
-            let Some(mut session) = self.lease(Some(&wanted)).await? else {
+            let Some(mut session) = self.lease(Some(wanted)).await? else {
                 // Another replica did the work while this one waited.
                 self.tell(&EventKind::Converged { resources, mutations: 0 });
-                return self.read_outputs(&wanted).await;
+                return self.read_outputs(wanted).await;
             };
             if let Some(outputs) = session.state().converged.as_ref().and_then(unchanged) {
                 session.release(Vec::new()).await?;

@@ -43,8 +43,8 @@ pub use clock::VirtualClock;
 pub use fault::{Fault, FaultKind, On};
 pub use object::SimObject;
 
-use std::fmt;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
