@@ -190,8 +190,10 @@ impl World {
         self.check_parents(arrival, &properties)?;
         self.check_unique(arrival, cluster, &properties, Some(serial))?;
         let slot = object.slot.clone();
+        // A rollout that is under way is not shortened by another one.
+        let left = object.phase.work().map(|work| work.until.saturating_sub(now)).unwrap_or_default();
         self.change(serial, of, properties);
-        let took = self.took(&slot, Verb::Update, of.update, flight.fault.as_ref());
+        let took = self.took(&slot, Verb::Update, of.update, flight.fault.as_ref()).max(left);
         self.begin(serial, now, took, None, Phase::Updating);
         Ok(self.operation(arrival, identity, Verb::Update, serial))
     }

@@ -295,7 +295,6 @@ impl Pass {
 
     /// The reply comes back, with this outcome.
     pub(super) async fn arrive(self, outcome: Outcome) {
-        self.cloud.alive().await;
         self.reach(Moment::Acted).await;
         self.cloud.clock.sleep(self.back).await;
         self.cloud.alive().await;

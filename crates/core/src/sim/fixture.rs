@@ -102,7 +102,12 @@ fn types() -> Vec<ResourceType> {
         },
         kubernetes("v1/Namespace"),
         kubernetes("v1/ConfigMap"),
-        ResourceType { create: Usual::seconds(5, 20, 60), ..kubernetes("apps/v1/Deployment") },
+        ResourceType {
+            create: Usual::seconds(5, 20, 60),
+            update: Usual::seconds(5, 20, 60),
+            delete: Usual::seconds(1, 30, 90),
+            ..kubernetes("apps/v1/Deployment")
+        },
     ]
 }
 

@@ -131,8 +131,9 @@ fn last_word(type_name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Bench, Made};
+    use super::super::{Fault, FaultKind, On};
     use crate::driver::{Health, Observation, Progress};
-    use crate::resource::{Properties, Value};
+    use crate::resource::{Properties, Value, Verb};
     use crate::{Code, Retry, map, properties};
 
     fn object(namespace: &str, name: &str) -> Properties {
@@ -209,6 +210,25 @@ mod tests {
         let mut idle = object("default", "idle");
         idle.insert("spec".into(), map! { "replicas" => 0 });
         bench.make("idle", "apps/v1/Deployment", idle).await;
+    }
+
+    #[tokio::test]
+    async fn a_rollout_may_be_overtaken_by_a_change_or_a_delete() {
+        let bench = Bench::new(1);
+        cluster(&bench).await;
+        let nodes = properties! { "ClusterName" => "prod", "NodegroupName" => "general" };
+        bench.make("nodes", "AWS::EKS::Nodegroup", nodes).await;
+        let web = object("default", "web");
+        let at = bench.create(&bench.identity("web", "apps/v1/Deployment", &web), &web).await.unwrap().identity;
+        // The end of the first rollout comes while the second is under way, and does not end it.
+        bench.cloud.fail(Fault::new(On::Verb(Verb::Update), FaultKind::Slow(100)));
+        let operation = bench.update(&at, &web, &["spec"]).await.unwrap();
+        bench.sleep(std::time::Duration::from_secs(120)).await;
+        assert!(matches!(bench.poll(&operation).await, Progress::Running { .. }));
+        let going = bench.delete(&at).await.unwrap();
+        assert!(matches!(&going.progress, Progress::Running { phase, .. } if phase == "Terminating"));
+        assert!(matches!(bench.finish(&going).await.0, Progress::Done(_)));
+        assert!(matches!(bench.observe(&at).await, Observation::Absent));
     }
 
     #[tokio::test]

@@ -101,6 +101,16 @@ pub(super) struct Work {
     pub(super) failure: Option<String>,
 }
 
+impl Phase {
+    /// What is under way.
+    pub(super) fn work(&self) -> Option<&Work> {
+        match self {
+            Self::Creating(work) | Self::Updating(work) | Self::Deleting(work) => Some(work),
+            Self::Ready | Self::Failed(_) => None,
+        }
+    }
+}
+
 impl Object {
     /// Every text by which other objects name this one.
     pub(super) fn texts(&self) -> BTreeSet<&str> {
