@@ -190,8 +190,10 @@ impl World {
         self.check_parents(arrival, &properties)?;
         self.check_unique(arrival, cluster, &properties, Some(serial))?;
         let slot = object.slot.clone();
+        // A rollout that is under way is not shortened by another one.
+        let left = object.phase.work().map(|work| work.until.saturating_sub(now)).unwrap_or_default();
         self.change(serial, of, properties);
-        let took = self.took(&slot, Verb::Update, of.update, flight.fault.as_ref());
+        let took = self.took(&slot, Verb::Update, of.update, flight.fault.as_ref()).max(left);
         self.begin(serial, now, took, None, Phase::Updating);
         Ok(self.operation(arrival, identity, Verb::Update, serial))
     }
@@ -205,11 +207,11 @@ impl World {
         if matches!(object.phase, Phase::Deleting(_)) {
             return Ok(self.operation(arrival, identity, Verb::Delete, serial));
         }
-        if of.api != Api::Kubernetes {
-            self.check_at_rest(arrival, serial)?;
-            if let Some(user) = self.user(object) {
-                return Err(arrival.refuse(&Fact::InUse(&user.id)));
-            }
+        self.check_at_rest(arrival, serial)?;
+        if of.api != Api::Kubernetes
+            && let Some(user) = self.user(object)
+        {
+            return Err(arrival.refuse(&Fact::InUse(&user.id)));
         }
         if !of.guard.is_empty() && at(&object.properties, of.guard) == Some(&Value::Bool(true)) {
             return Err(arrival.refuse(&Fact::Guarded(of.guard)));
@@ -265,6 +267,8 @@ impl World {
     fn check_at_rest(&self, arrival: Arrival<'_>, serial: u64) -> Result<()> {
         let Some(object) = self.objects.get(&serial) else { return Ok(()) };
         let (verb, work) = match &object.phase {
+            // An API server takes changes while a rollout goes on.
+            Phase::Creating(_) | Phase::Updating(_) if arrival.of.api == Api::Kubernetes => return Ok(()),
             Phase::Creating(work) => (Verb::Create, work),
             Phase::Updating(work) => (Verb::Update, work),
             Phase::Deleting(work) => (Verb::Delete, work),
@@ -358,4 +362,237 @@ pub(super) fn mixed_up() -> Error {
 /// An operation that has not ended.
 pub(super) fn running((phase, message): (&str, &str)) -> Progress {
     Progress::Running { phase: phase.to_owned(), message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::super::fixture::Bench;
+    use super::super::{Fault, On};
+    use super::*;
+    use crate::driver::{Health, Observation};
+    use crate::resource::{Reference, TargetField};
+    use crate::secret::Secret;
+    use crate::{Retry, list, map, properties};
+
+    fn vpc() -> Properties {
+        properties! { "CidrBlock" => "10.0.0.0/16" }
+    }
+
+    #[tokio::test]
+    async fn a_name_and_a_tuple_exist_once() {
+        let bench = Bench::new(1);
+        let role = properties! { "RoleName" => "nodes" };
+        let at = bench.identity("role", "AWS::IAM::Role", &role);
+        bench.create(&at, &role).await.unwrap();
+        let error = bench.create(&at, &role).await.unwrap_err();
+        assert_eq!((error.code(), error.retry_class()), (Code::AlreadyExists, Retry::Never));
+        assert_eq!(error.cloud_answer().unwrap().code, "EntityAlreadyExists");
+
+        let vpc = bench.make("vpc", "AWS::EC2::VPC", vpc()).await;
+        let subnet = properties! { "VpcId" => vpc.id(), "CidrBlock" => "10.0.0.0/24" };
+        bench.make("subnet", "AWS::EC2::Subnet", subnet.clone()).await;
+        let at = bench.identity("other", "AWS::EC2::Subnet", &subnet);
+        let error = bench.create(&at, &subnet).await.unwrap_err();
+        assert_eq!(error.cloud_answer().unwrap().code, "InvalidSubnet.Conflict");
+    }
+
+    #[tokio::test]
+    async fn what_has_only_tags_is_made_twice() {
+        let bench = Bench::new(1);
+        let at = bench.identity("vpc", "AWS::EC2::VPC", &vpc());
+        let first = bench.create(&at, &vpc()).await.unwrap();
+        let second = bench.create(&at, &vpc()).await.unwrap();
+        assert_ne!(first.identity.id, second.identity.id);
+        bench.sleep(Duration::from_secs(20)).await;
+        assert_eq!(bench.census().await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_token_gives_what_it_made_and_nothing_else() {
+        let bench = Bench::new(1);
+        let vpc = bench.make("vpc", "AWS::EC2::VPC", vpc()).await;
+        let subnet = properties! { "VpcId" => vpc.id(), "CidrBlock" => "10.0.0.0/24" };
+        let subnet = bench.make("subnet", "AWS::EC2::Subnet", subnet).await;
+        let nat = properties! { "SubnetId" => subnet.id() };
+        let at = bench.identity("nat", "AWS::EC2::NatGateway", &nat);
+        let first = bench.create(&at, &nat).await.unwrap();
+        let again = bench.create(&at, &nat).await.unwrap();
+        assert_eq!(first.identity.id, again.identity.id);
+        let other = properties! { "SubnetId" => subnet.id(), "ConnectivityType" => "private" };
+        let error = bench.create(&at, &other).await.unwrap_err();
+        assert_eq!(error.cloud_answer().unwrap().code, "IdempotentParameterMismatch");
+
+        bench.finish(&first).await;
+        let gone = bench.delete(&first.identity).await.unwrap();
+        bench.finish(&gone).await;
+        assert_eq!(bench.create(&at, &nat).await.unwrap_err().code(), Code::Conflict);
+        bench.sleep(Duration::from_secs(24 * 3600)).await;
+        assert_ne!(bench.create(&at, &nat).await.unwrap().identity.id, first.identity.id);
+    }
+
+    #[tokio::test]
+    async fn nine_minutes_pass_in_no_time_and_in_phases() {
+        let started = std::time::Duration::from_secs(360);
+        let bench = Bench::new(1);
+        let database = properties! { "DBInstanceIdentifier" => "main" };
+        let at = bench.identity("database", "AWS::RDS::DBInstance", &database);
+        let operation = bench.create(&at, &database).await.unwrap();
+        assert!(matches!(&operation.progress, Progress::Running { phase, .. } if phase == "creating"));
+        bench.sleep(Duration::from_secs(20)).await;
+        assert_eq!(bench.present(&operation.identity).await.health, Health::Busy("creating".into()));
+
+        let busy = bench.delete(&operation.identity).await.unwrap_err();
+        assert_eq!((busy.code(), busy.retry_class()), (Code::Conflict, Retry::NotReady));
+        let busy = bench.update(&operation.identity, &database, &["Engine"]).await.unwrap_err();
+        assert_eq!(busy.cloud_answer().unwrap().code, "InvalidDBInstanceState");
+
+        let (done, phases) = bench.finish(&operation).await;
+        assert!(matches!(done, Progress::Done(outputs) if outputs["Endpoint.Port"] == 5432.into()));
+        assert_eq!(phases, ["creating", "backing-up"]);
+        assert!(bench.cloud.clock().now() >= started);
+        assert_eq!(bench.present(&operation.identity).await.health, Health::Ready);
+    }
+
+    #[tokio::test]
+    async fn deleting_takes_its_time_and_may_be_asked_for_again() {
+        let bench = Bench::new(1);
+        let at = bench.make("database", "AWS::RDS::DBInstance", properties! { "DBInstanceIdentifier" => "main" }).await;
+        let first = bench.delete(&at.at).await.unwrap();
+        assert!(matches!(first.progress, Progress::Running { .. }));
+        assert_eq!(bench.present(&at.at).await.health, Health::Deleting);
+        assert!(matches!(bench.delete(&at.at).await.unwrap().progress, Progress::Running { .. }));
+        bench.finish(&first).await;
+        assert!(matches!(bench.observe(&at.at).await, Observation::Absent));
+        assert!(matches!(bench.delete(&at.at).await.unwrap().progress, Progress::Done(_)));
+    }
+
+    #[tokio::test]
+    async fn what_others_stand_in_is_not_deleted() {
+        let bench = Bench::new(1);
+        let vpc = bench.make("vpc", "AWS::EC2::VPC", vpc()).await;
+        let subnet = properties! { "VpcId" => vpc.id(), "CidrBlock" => "10.0.0.0/24" };
+        let subnet = bench.make("subnet", "AWS::EC2::Subnet", subnet).await;
+        let nat = bench.make("nat", "AWS::EC2::NatGateway", properties! { "SubnetId" => subnet.id() }).await;
+        for parent in [&vpc, &subnet] {
+            let error = bench.delete(&parent.at).await.unwrap_err();
+            assert_eq!((error.code(), error.retry_class()), (Code::DependencyViolation, Retry::NotReady));
+        }
+        // A user that is going still holds on until it is gone.
+        let going = bench.delete(&nat.at).await.unwrap();
+        assert_eq!(bench.delete(&subnet.at).await.unwrap_err().code(), Code::DependencyViolation);
+        bench.finish(&going).await;
+        bench.unmake(&subnet).await;
+        bench.unmake(&vpc).await;
+        assert!(bench.cloud.objects().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_role_that_is_used_may_go_and_a_parent_must_come_first() {
+        let bench = Bench::new(1);
+        let role = bench.make("role", "AWS::IAM::Role", properties! { "RoleName" => "cluster" }).await;
+        let cluster = properties! { "Name" => "prod", "RoleArn" => role.outputs["Arn"].clone() };
+        let at = bench.identity("cluster", "AWS::EKS::Cluster", &cluster);
+        let operation = bench.create(&at, &cluster).await.unwrap();
+        bench.unmake(&role).await;
+
+        let nodes = properties! { "ClusterName" => "prod", "NodegroupName" => "general" };
+        let nodes_at = bench.identity("nodes", "AWS::EKS::Nodegroup", &nodes);
+        let early = bench.create(&nodes_at, &nodes).await.unwrap_err();
+        assert_eq!((early.code(), early.retry_class()), (Code::Conflict, Retry::NotReady));
+        bench.finish(&operation).await;
+        assert_eq!(bench.create(&nodes_at, &nodes).await.unwrap().identity.id.as_deref(), Some("prod/general"));
+
+        let nodes = properties! { "ClusterName" => "other", "NodegroupName" => "general" };
+        let at = bench.identity("stray", "AWS::EKS::Nodegroup", &nodes);
+        let missing = bench.create(&at, &nodes).await.unwrap_err();
+        assert_eq!((missing.code(), missing.retry_class()), (Code::NotFound, Retry::Never));
+        // Two roles may have policies of one name.
+        for name in ["a", "b"] {
+            bench.make(name, "AWS::IAM::Role", properties! { "RoleName" => name }).await;
+            let policy = properties! { "RoleName" => name, "PolicyName" => "access" };
+            let policy = bench.make(&format!("policy-{name}"), "AWS::IAM::RolePolicy", policy).await;
+            assert_eq!(bench.present(&policy.at).await.properties["RoleName"], name.into());
+        }
+    }
+
+    #[tokio::test]
+    async fn protection_holds_until_it_is_switched_off() {
+        let bench = Bench::new(1);
+        let database = properties! { "DBInstanceIdentifier" => "main", "DeletionProtection" => true };
+        let made = bench.make("database", "AWS::RDS::DBInstance", database.clone()).await;
+        let error = bench.delete(&made.at).await.unwrap_err();
+        assert_eq!((error.code(), error.retry_class()), (Code::Conflict, Retry::Never));
+        let open = Properties::from_iter(database.into_iter().chain([("DeletionProtection".into(), false.into())]));
+        let operation = bench.update(&made.at, &open, &["DeletionProtection"]).await.unwrap();
+        assert!(matches!(&operation.progress, Progress::Running { phase, .. } if phase == "modifying"));
+        bench.finish(&operation).await;
+        bench.unmake(&made).await;
+    }
+
+    #[tokio::test]
+    async fn an_update_changes_what_it_names_and_leaves_what_others_own() {
+        let bench = Bench::new(1);
+        bench.make("cluster", "AWS::EKS::Cluster", properties! { "Name" => "prod" }).await;
+        let wanted = |min: i64, desired: i64| {
+            properties! {
+                "ClusterName" => "prod",
+                "NodegroupName" => "general",
+                "ScalingConfig" => map! { "MinSize" => min, "DesiredSize" => desired },
+            }
+        };
+        let made = bench.make("nodes", "AWS::EKS::Nodegroup", wanted(1, 1)).await;
+        bench.cloud.edit(&made.id(), "ScalingConfig.DesiredSize", 6_i64).unwrap();
+        let operation = bench.update(&made.at, &wanted(2, 1), &["ScalingConfig.MinSize"]).await.unwrap();
+        bench.finish(&operation).await;
+        let seen = bench.present(&made.at).await.properties;
+        assert_eq!(seen["ScalingConfig"], map! { "MinSize" => 2, "DesiredSize" => 6 });
+        assert_eq!(seen["Tags"], bench.tags(&made.at));
+
+        let vpc = bench.make("vpc", "AWS::EC2::VPC", vpc()).await;
+        let error = bench.update(&vpc.at, &properties! { "CidrBlock" => "10.1.0.0/16" }, &["CidrBlock"]).await;
+        assert_eq!(error.unwrap_err().code(), Code::InvalidRequest);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_resolved_is_refused_and_secrets_lose_their_bytes() {
+        let bench = Bench::new(1);
+        let at = bench.identity("vpc", "AWS::EC2::VPC", &vpc());
+        let reference = Reference { target: at.address.clone(), attribute: String::new() };
+        for value in [Value::from(reference), Value::from(TargetField::Account)] {
+            let properties = properties! { "Outer" => list![map! { "Inner" => value }] };
+            assert_eq!(bench.create(&at, &properties).await.unwrap_err().code(), Code::InvalidRequest);
+        }
+        assert!(bench.cloud.objects().is_empty());
+
+        let secret = Secret::new("password", SecretString::from("canary-7"), &SecretString::from("key"));
+        let properties = properties! { "CidrBlock" => "10.0.0.0/16", "Note" => secret.clone() };
+        let made = bench.make("vpc", "AWS::EC2::VPC", properties).await;
+        let seen = bench.present(&made.at).await;
+        assert_eq!(seen.properties["Note"], Value::Secret(secret));
+        assert!(matches!(&seen.properties["Note"], Value::Secret(secret) if secret.value().is_none()));
+    }
+
+    #[tokio::test]
+    async fn a_create_may_fail_late_and_leave_a_ruin_or_just_be_slow() {
+        let bench = Bench::new(1);
+        let cluster = properties! { "Name" => "prod" };
+        let at = bench.identity("cluster", "AWS::EKS::Cluster", &cluster);
+        let on = || On::Type("AWS::EKS::Cluster".into(), Verb::Create);
+        let kind = FaultKind::ProvisioningFailed { message: "no free addresses".into() };
+        bench.cloud.fail(Fault::new(on(), kind));
+        let operation = bench.create(&at, &cluster).await.unwrap();
+        let (Progress::Failed(error), _) = bench.finish(&operation).await else { panic!("it does not fail") };
+        assert_eq!((error.code(), error.remains()), (Code::ProvisioningFailed, crate::Remains::Something));
+        assert!(matches!(bench.present(&operation.identity).await.health, Health::Failed(_)));
+        let gone = bench.delete(&operation.identity).await.unwrap();
+        bench.finish(&gone).await;
+
+        let before = bench.cloud.clock().now();
+        bench.cloud.fail(Fault::new(on(), FaultKind::Slow(10)));
+        let operation = bench.create(&at, &cluster).await.unwrap();
+        assert!(matches!(bench.finish(&operation).await.0, Progress::Done(_)));
+        assert!(bench.cloud.clock().now() - before >= Duration::from_secs(4800));
+    }
 }

@@ -7,13 +7,14 @@ use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::SimCloud;
 use super::random::Random;
 use crate::Code;
-use crate::clock::Hold;
+use crate::clock::{Hold, drive};
 use crate::resource::Address;
 
 /// When a host dies, within one call.
@@ -197,6 +198,34 @@ impl SimCloud {
         drop(still);
     }
 
+    /// Runs what the host does until it ends, or until the host dies: then it is dropped, `None` is returned, and the
+    /// host may be run again.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use landfall_core::sim::{Moment, SimCloud};
+    ///
+    /// let cloud = SimCloud::empty(7);
+    /// let work = || async { cloud.outbound("ledger put").await.replied().await };
+    /// cloud.crash_at(1, Moment::Acted);
+    /// assert_eq!(cloud.run(work()).await, None);
+    /// assert_eq!(cloud.run(work()).await, Some(()));
+    /// # }
+    /// ```
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut host = drive(self.clock(), work);
+        let ended = match select(&mut host, std::pin::pin!(self.crashed())).await {
+            Either::Left((output, _)) => Some(output),
+            Either::Right(_) => None,
+        };
+        drop(host);
+        if ended.is_none() {
+            self.restart();
+        }
+        ended
+    }
+
     fn calls_so_far(&self) -> MutexGuard<'_, Vec<Call>> {
         self.shared.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -266,7 +295,6 @@ impl Pass {
 
     /// The reply comes back, with this outcome.
     pub(super) async fn arrive(self, outcome: Outcome) {
-        self.cloud.alive().await;
         self.reach(Moment::Acted).await;
         self.cloud.clock.sleep(self.back).await;
         self.cloud.alive().await;
@@ -302,19 +330,9 @@ impl Pass {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::future::{Either, join, select};
+    use futures_util::future::{FutureExt, join};
 
     use super::*;
-    use crate::clock::drive;
-
-    /// Runs a host until it ends or dies.
-    async fn run<T>(cloud: &SimCloud, host: impl Future<Output = T>) -> Option<T> {
-        let host = std::pin::pin!(drive(cloud.clock(), host));
-        match select(host, std::pin::pin!(cloud.crashed())).await {
-            Either::Left((output, _)) => Some(output),
-            Either::Right(_) => None,
-        }
-    }
 
     #[tokio::test]
     async fn each_moment_is_where_it_says() {
@@ -329,8 +347,7 @@ mod tests {
                     pass.replied().await;
                 }
             };
-            assert_eq!(run(&cloud, host).await, None);
-            assert!(cloud.has_crashed());
+            assert_eq!(cloud.run(host).await, None);
             assert_eq!(*acts.lock().unwrap(), if acted { 2 } else { 1 });
             assert_eq!(cloud.calls(), 2);
             let outcomes: Vec<_> = cloud.log().iter().map(|call| call.outcome).collect();
@@ -347,13 +364,20 @@ mod tests {
             cloud.clock().sleep(Duration::from_secs(1)).await;
             call().await;
         });
-        assert!(run(&cloud, many).await.is_none());
+        let mut host = drive(cloud.clock(), many);
+        assert!(matches!(select(&mut host, std::pin::pin!(cloud.crashed())).await, Either::Right(_)));
+        assert!(cloud.has_crashed());
         assert_eq!(cloud.calls(), 2);
-        let died = cloud.clock().now();
-        assert!(died < Duration::from_secs(1));
+        // Even if nobody hurries to bury it, it does nothing more.
+        for _ in 0..10 {
+            assert!((&mut host).now_or_never().is_none());
+        }
+        assert_eq!(cloud.calls(), 2);
+        assert!(cloud.clock().now() < Duration::from_secs(1));
+        drop(host);
         cloud.restart();
         assert!(!cloud.has_crashed());
-        assert!(run(&cloud, call()).await.is_some());
+        assert!(cloud.run(call()).await.is_some());
         assert_eq!(cloud.calls(), 3);
     }
 
@@ -362,9 +386,8 @@ mod tests {
         let cloud = SimCloud::empty(1);
         let other = cloud.host("other");
         cloud.crash_at(1, Moment::Before);
-        assert!(run(&cloud, async { cloud.outbound("ledger get").await.replied().await }).await.is_none());
-        cloud.restart();
-        run(&other, async { other.outbound("ledger get").await.replied().await }).await.unwrap();
+        assert!(cloud.run(async { cloud.outbound("ledger get").await.replied().await }).await.is_none());
+        other.run(async { other.outbound("ledger get").await.replied().await }).await.unwrap();
         assert_eq!((cloud.calls(), other.calls()), (1, 1));
         assert_eq!(other.log().len(), 2);
     }
@@ -373,12 +396,13 @@ mod tests {
     async fn the_same_seed_gives_the_same_trace() {
         let trace = async |seed| {
             let cloud = SimCloud::empty(seed);
-            run(&cloud, async {
-                for _ in 0..10 {
-                    cloud.outbound("ledger get").await.replied().await;
-                }
-            })
-            .await;
+            cloud
+                .run(async {
+                    for _ in 0..10 {
+                        cloud.outbound("ledger get").await.replied().await;
+                    }
+                })
+                .await;
             cloud.trace_hash()
         };
         assert_eq!(trace(5).await, trace(5).await);

@@ -371,6 +371,33 @@ mod tests {
         assert_eq!(clock.now(), seconds(1));
     }
 
+    /// Between a jump and the news of it to whom it wakes, nobody else's release makes the clock jump again.
+    #[test]
+    fn one_jump_is_over_before_the_next() {
+        struct Meddler(Arc<VirtualClock>, u64, Mutex<Option<Duration>>);
+        impl std::task::Wake for Meddler {
+            fn wake(self: Arc<Self>) {
+                drop(self.0.hold());
+                *self.2.lock().unwrap() = Some(self.0.now());
+                self.0.busy(self.1);
+            }
+        }
+        let clock = VirtualClock::new();
+        let participant = clock.enter();
+        let meddler = Arc::new(Meddler(clock.clone(), participant, Mutex::default()));
+        let waker = Waker::from(meddler.clone());
+        let mut sleeps = [clock.sleep(seconds(1)), clock.sleep(seconds(2))];
+        for sleep in &mut sleeps {
+            assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        // Somebody woke it already, so that it is not idle after all.
+        clock.idle(participant, &AtomicBool::new(true));
+        assert_eq!(clock.now(), Duration::ZERO);
+        clock.idle(participant, &AtomicBool::new(false));
+        assert_eq!(*meddler.2.lock().unwrap(), Some(seconds(1)));
+        assert_eq!(clock.now(), seconds(1));
+    }
+
     #[tokio::test]
     async fn on_a_real_clock_driving_changes_nothing() {
         let clock = CompressedClock::new(100_000);

@@ -40,7 +40,12 @@ pub(super) enum Fact<'a> {
 /// An error as this type's API words it.
 pub(super) fn error(of: &ResourceType, verb: Verb, request: &str, fact: &Fact<'_>) -> Error {
     let action = of.verbs.of(verb).first().copied();
-    let during = action.map_or_else(|| format!("{} of {}", verb_word(verb), of.name), str::to_owned);
+    let during = match action {
+        Some(action) => action.to_owned(),
+        // A census is about many types.
+        None if of.name.is_empty() => "census".to_owned(),
+        None => format!("{} of {}", verb_word(verb), of.name),
+    };
     let (word, message) = match of.api {
         Api::Kubernetes => kubernetes(fact, &of.name),
         Api::Postgres => postgres(fact),

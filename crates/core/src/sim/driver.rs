@@ -127,3 +127,52 @@ impl SimCloud {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Moment;
+    use super::super::fixture::Bench;
+    use super::*;
+    use crate::Code;
+    use crate::properties;
+
+    #[tokio::test]
+    async fn a_crash_leaves_what_its_moment_says() {
+        let role = properties! { "RoleName" => "nodes" };
+        for (moment, made) in [(Moment::Before, 0), (Moment::Acted, 1), (Moment::Replied, 1)] {
+            let bench = Bench::new(1);
+            let at = bench.identity("role", "AWS::IAM::Role", &role);
+            bench.cloud.crash_at(1, moment);
+            assert!(bench.cloud.run(bench.create(&at, &role)).await.is_none());
+            bench.sleep(Duration::from_secs(20)).await;
+            assert_eq!(bench.cloud.objects().len(), made);
+            assert_eq!(bench.cloud.log()[0].outcome, Outcome::Unseen);
+            let again = bench.cloud.run(bench.create(&at, &role)).await.unwrap();
+            assert_eq!(again.err().map(|error| error.code()), (made == 1).then_some(Code::AlreadyExists));
+            assert_eq!((bench.cloud.calls(), bench.cloud.mutations()), (2, 2));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_lands_although_its_sender_is_gone() {
+        let role = properties! { "RoleName" => "nodes" };
+        let bench = Bench::new(1);
+        let at = bench.identity("role", "AWS::IAM::Role", &role);
+        let clock = bench.cloud.clock();
+        // Nothing travels faster than ten milliseconds: the caller gives up while the request is on the wire.
+        let gave_up = async {
+            let create = std::pin::pin!(bench.create(&at, &role));
+            futures_util::future::select(create, clock.sleep(Duration::from_millis(5))).await;
+        };
+        bench.cloud.run(gave_up).await.unwrap();
+        assert!(bench.cloud.objects().is_empty());
+        bench.sleep(Duration::from_millis(100)).await;
+        assert_eq!(bench.cloud.objects().len(), 1);
+    }
+
+    #[test]
+    fn a_type_that_is_in_no_catalogue_has_no_driver() {
+        let drivers = SimCloud::empty(1).drivers();
+        assert_eq!(drivers.driver("AWS::EC2::VPC").unwrap_err().code(), Code::UnknownType);
+    }
+}

@@ -127,3 +127,142 @@ pub(super) fn usable(object: &Object) -> bool {
 fn last_word(type_name: &str) -> String {
     type_name.rsplit([':', '/', '.']).next().unwrap_or_default().to_lowercase()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Bench, Made};
+    use super::super::{Fault, FaultKind, On};
+    use crate::driver::{Health, Observation, Progress};
+    use crate::resource::{Properties, Value, Verb};
+    use crate::{Code, Retry, map, properties};
+
+    fn object(namespace: &str, name: &str) -> Properties {
+        let mut metadata = map! { "name" => name };
+        if let (Value::Map(map), false) = (&mut metadata, namespace.is_empty()) {
+            map.insert("namespace".into(), namespace.into());
+        }
+        properties! { "metadata" => metadata }
+    }
+
+    async fn cluster(bench: &Bench) -> Made {
+        bench.make("cluster", "AWS::EKS::Cluster", properties! { "Name" => "prod" }).await
+    }
+
+    #[tokio::test]
+    async fn objects_need_a_cluster_that_answers() {
+        let bench = Bench::new(1);
+        let space = object("", "shop");
+        let at = bench.identity("namespace", "v1/Namespace", &space);
+        let error = bench.create(&at, &space).await.unwrap_err();
+        assert_eq!((error.code(), error.retry_class()), (Code::Unavailable, Retry::Transient));
+        // The cloud says that there is no such cluster, so there is nothing in it.
+        assert!(matches!(bench.observe(&at).await, Observation::Absent));
+
+        let of = properties! { "Name" => "prod" };
+        let operation = bench.create(&bench.identity("cluster", "AWS::EKS::Cluster", &of), &of).await.unwrap();
+        assert_eq!(bench.create(&at, &space).await.unwrap_err().code(), Code::Unavailable);
+        assert!(matches!(bench.observe(&at).await, Observation::Unknown(_)));
+        bench.finish(&operation).await;
+        let made = bench.create(&at, &space).await.unwrap();
+        assert!(matches!(made.progress, Progress::Done(_)));
+        assert_eq!(bench.create(&at, &space).await.unwrap_err().code(), Code::AlreadyExists);
+    }
+
+    #[tokio::test]
+    async fn a_namespace_comes_first_and_takes_its_content_along() {
+        let bench = Bench::new(1);
+        cluster(&bench).await;
+        let map = object("shop", "web");
+        let at = bench.identity("config", "v1/ConfigMap", &map);
+        assert_eq!(bench.create(&at, &map).await.unwrap_err().code(), Code::NotFound);
+        bench.make("born", "v1/ConfigMap", object("kube-system", "web")).await;
+        let space = bench.make("namespace", "v1/Namespace", object("", "shop")).await;
+        bench.make("config", "v1/ConfigMap", map).await;
+        assert!(matches!(bench.observe(&at).await, Observation::Present(_)));
+        // Names are unique in their namespace only, ids with them.
+        assert_eq!(bench.cloud.edit("web", "data", Value::Null).unwrap_err().code(), Code::Conflict);
+        let born = bench.cloud.objects().into_iter().find(|object| object.id == "web").unwrap();
+        bench.cloud.edit(&born, "data.key", "value").unwrap();
+        assert!(!bench.present(&at).await.properties.contains_key("data"));
+        bench.unmake(&space).await;
+        assert!(matches!(bench.observe(&at).await, Observation::Absent));
+        assert_eq!(bench.cloud.objects().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn pods_wait_for_nodes() {
+        let bench = Bench::new(1);
+        cluster(&bench).await;
+        let web = object("default", "web");
+        let at = bench.identity("web", "apps/v1/Deployment", &web);
+        let operation = bench.create(&at, &web).await.unwrap();
+        bench.sleep(std::time::Duration::from_secs(600)).await;
+        let Progress::Running { phase, message } = bench.poll(&operation).await else { panic!("it has no nodes") };
+        assert_eq!((phase.as_str(), message.as_str()), ("Pending", "0/1 nodes are available"));
+        assert_eq!(bench.present(&operation.identity).await.health, Health::Busy("Pending".into()));
+        let image = properties! { "metadata" => web["metadata"].clone(), "spec" => map! { "replicas" => 3 } };
+        bench.update(&operation.identity, &image, &["spec.replicas"]).await.unwrap();
+
+        let nodes = properties! { "ClusterName" => "prod", "NodegroupName" => "general" };
+        bench.make("nodes", "AWS::EKS::Nodegroup", nodes).await;
+        assert!(matches!(bench.poll(&operation).await, Progress::Done(_)));
+        // A workload of no pods never waited.
+        let mut idle = object("default", "idle");
+        idle.insert("spec".into(), map! { "replicas" => 0 });
+        bench.make("idle", "apps/v1/Deployment", idle).await;
+    }
+
+    #[tokio::test]
+    async fn a_rollout_may_be_overtaken_by_a_change_or_a_delete() {
+        let bench = Bench::new(1);
+        cluster(&bench).await;
+        let nodes = properties! { "ClusterName" => "prod", "NodegroupName" => "general" };
+        bench.make("nodes", "AWS::EKS::Nodegroup", nodes).await;
+        let web = object("default", "web");
+        let at = bench.create(&bench.identity("web", "apps/v1/Deployment", &web), &web).await.unwrap().identity;
+        // The end of the first rollout comes while the second is under way, and does not end it.
+        bench.cloud.fail(Fault::new(On::Verb(Verb::Update), FaultKind::Slow(100)));
+        let operation = bench.update(&at, &web, &["spec"]).await.unwrap();
+        bench.sleep(std::time::Duration::from_secs(120)).await;
+        assert!(matches!(bench.poll(&operation).await, Progress::Running { .. }));
+        let going = bench.delete(&at).await.unwrap();
+        assert!(matches!(&going.progress, Progress::Running { phase, .. } if phase == "Terminating"));
+        assert!(matches!(bench.finish(&going).await.0, Progress::Done(_)));
+        assert!(matches!(bench.observe(&at).await, Observation::Absent));
+    }
+
+    #[tokio::test]
+    async fn a_cluster_goes_with_all_that_is_in_it_but_not_with_its_nodes() {
+        let bench = Bench::new(1);
+        let prod = cluster(&bench).await;
+        let space = bench.make("namespace", "v1/Namespace", object("", "shop")).await;
+        bench.make("config", "v1/ConfigMap", object("shop", "web")).await;
+        bench.cloud.add_foreign_within(&prod.id(), "v1/ConfigMap", object("shop", "theirs")).unwrap();
+        let nodes = properties! { "ClusterName" => "prod", "NodegroupName" => "general" };
+        let nodes = bench.make("nodes", "AWS::EKS::Nodegroup", nodes).await;
+        let error = bench.delete(&prod.at).await.unwrap_err();
+        assert_eq!(error.cloud_answer().unwrap().code, "ResourceInUseException");
+        bench.unmake(&nodes).await;
+        bench.unmake(&prod).await;
+        assert!(bench.cloud.objects().is_empty());
+        assert!(matches!(bench.delete(&space.at).await.unwrap().progress, Progress::Done(_)));
+    }
+
+    #[tokio::test]
+    async fn a_role_of_a_database_needs_its_server() {
+        let bench = Bench::new(1);
+        let role = |server: &str| properties! { "Server" => server, "Name" => "textnlp" };
+        let stray = role("nowhere.example");
+        let at = bench.identity("stray", "PostgreSQL/Role", &stray);
+        assert_eq!(bench.create(&at, &stray).await.unwrap_err().code(), Code::Unavailable);
+
+        let database = properties! { "DBInstanceIdentifier" => "main" };
+        let server = bench.make("database", "AWS::RDS::DBInstance", database).await;
+        let host = server.outputs["Endpoint.Address"].as_str().unwrap();
+        let made = bench.make("role", "PostgreSQL/Role", role(host)).await;
+        assert_eq!(made.id(), "textnlp");
+        bench.unmake(&server).await;
+        assert!(matches!(bench.observe(&made.at).await, Observation::Absent));
+        assert!(bench.cloud.objects().is_empty());
+    }
+}

@@ -28,20 +28,20 @@ mod clock;
 mod dialect;
 mod driver;
 mod fault;
+#[cfg(test)]
+mod fixture;
 mod kubernetes;
 mod ledger;
 mod object;
 mod random;
 mod read;
 mod shape;
-#[cfg(test)]
-mod tests;
 mod world;
 
 pub use call::{Call, Moment, Outcome, Pass};
 pub use clock::VirtualClock;
 pub use fault::{Fault, FaultKind, On};
-pub use object::SimObject;
+pub use object::{SimObject, Which};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -229,6 +229,7 @@ impl SimCloud {
                 address: object.address.clone(),
                 health: world.health(of, object, now),
                 cluster: cluster.map(|cluster| cluster.id.clone()),
+                serial: object.serial,
             })
         });
         all.collect()
@@ -237,15 +238,13 @@ impl SimCloud {
     /// Changes a property behind the stack's back, at a dotted path.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when no object has this id, [`Code::InvalidValue`] when the path leads through something that
+    /// [`Code::NotFound`] when there is no such object, [`Code::Conflict`] when several have this id,
+    /// [`Code::InvalidValue`] when the path leads through something that
     /// is neither map nor list.
-    pub fn edit(&self, id: &str, path: &str, value: impl Into<Value>) -> Result<()> {
+    pub fn edit(&self, which: impl Into<Which>, path: &str, value: impl Into<Value>) -> Result<()> {
         let mut world = self.settle();
-        let (serial, type_name, mut properties) = world
-            .named(id)
-            .find(|object| object.id == id)
-            .map(|object| (object.serial, object.type_name.clone(), object.properties.clone()))
-            .ok_or_else(|| no_object(id))?;
+        let object = world.which(&which.into())?;
+        let (serial, type_name, mut properties) = (object.serial, object.type_name.clone(), object.properties.clone());
         if !object::put(&mut properties, path, object::masked(&value.into())) {
             return Err(Error::new(Code::InvalidValue, format!("the path leads through a plain value: {path}")));
         }
@@ -257,11 +256,10 @@ impl SimCloud {
     /// Takes an object away behind the stack's back, at once, and what lives in it.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when no object has this id.
-    pub fn remove(&self, id: &str) -> Result<()> {
+    /// [`Code::NotFound`] when there is no such object, [`Code::Conflict`] when several have this id.
+    pub fn remove(&self, which: impl Into<Which>) -> Result<()> {
         let mut world = self.settle();
-        let serial =
-            world.named(id).find(|object| object.id == id).map(|object| object.serial).ok_or_else(|| no_object(id))?;
+        let serial = world.which(&which.into())?.serial;
         world.remove(serial);
         Ok(())
     }
@@ -271,17 +269,33 @@ impl SimCloud {
     /// # Errors
     /// [`Code::UnknownType`], [`Code::AlreadyExists`] when its name or tuple is taken.
     pub fn add_foreign(&self, type_name: &str, properties: Properties) -> Result<String> {
+        self.add(None, type_name, properties)
+    }
+
+    /// [`SimCloud::add_foreign`] for what lives in the cluster with this id.
+    ///
+    /// # Errors
+    /// As [`SimCloud::add_foreign`], and [`Code::NotFound`] when there is no such cluster.
+    pub fn add_foreign_within(&self, cluster: &str, type_name: &str, properties: Properties) -> Result<String> {
+        self.add(Some(cluster), type_name, properties)
+    }
+
+    fn add(&self, cluster: Option<&str>, type_name: &str, properties: Properties) -> Result<String> {
         let mut world = self.settle();
+        let cluster = match cluster {
+            Some(id) => Some(world.which(&id.into())?.serial),
+            None => None,
+        };
         let catalog = world.catalog.clone();
         let of = catalog.get(type_name)?;
-        if object::key(of, None, &properties).is_some_and(|key| world.keyed(&key).is_some()) {
+        if object::key(of, cluster, &properties).is_some_and(|key| world.keyed(&key).is_some()) {
             return Err(Error::new(Code::AlreadyExists, format!("its name or tuple is taken: {type_name}")));
         }
         let properties = object::masked_all(&properties);
-        let new = New { of, slot: format!("foreign {type_name}"), address: None, cluster: None, properties };
+        let new = New { of, slot: format!("foreign {type_name}"), address: None, cluster, properties };
         let now = self.clock.now();
         let serial = world.insert(now, new);
-        let object = world.objects.get_mut(&serial).ok_or_else(|| no_object(type_name))?;
+        let object = world.objects.get_mut(&serial).ok_or_else(|| Error::internal("an object was not made"))?;
         (object.visible, object.indexed) = (now, now);
         Ok(object.id.clone())
     }
@@ -313,6 +327,106 @@ impl fmt::Debug for SimCloud {
     }
 }
 
-fn no_object(id: &str) -> Error {
-    Error::new(Code::NotFound, format!("the simulated cloud has no object with this id: {id}"))
+#[cfg(test)]
+mod tests {
+    use super::fixture::Bench;
+    use super::*;
+    use crate::driver::Observation;
+    use crate::properties;
+    use crate::resource::{Ownership, Verb};
+
+    #[tokio::test]
+    async fn edits_and_removals_behind_the_back_are_seen() {
+        let bench = Bench::new(1);
+        let vpc = bench.make("vpc", "AWS::EC2::VPC", properties! { "CidrBlock" => "10.0.0.0/16" }).await;
+        bench.cloud.edit(&vpc.id(), "EnableDnsSupport", false).unwrap();
+        assert_eq!(bench.present(&vpc.at).await.properties["EnableDnsSupport"], false.into());
+        bench.cloud.remove(&vpc.id()).unwrap();
+        assert!(matches!(bench.observe(&vpc.at).await, Observation::Absent));
+        assert_eq!(bench.cloud.remove(&vpc.id()).unwrap_err().code(), Code::NotFound);
+        assert_eq!(bench.cloud.edit(&vpc.id(), "A", 1).unwrap_err().code(), Code::NotFound);
+    }
+
+    #[tokio::test]
+    async fn what_is_foreign_takes_names_and_is_told_apart() {
+        let bench = Bench::new(1);
+        let properties = properties! { "RoleName" => "nodes" };
+        assert_eq!(bench.cloud.add_foreign("AWS::IAM::Role", properties.clone()).unwrap(), "nodes");
+        let again = bench.cloud.add_foreign("AWS::IAM::Role", properties.clone()).unwrap_err();
+        assert_eq!(again.code(), Code::AlreadyExists);
+        let at = bench.identity("role", "AWS::IAM::Role", &properties);
+        assert_eq!(bench.create(&at, &properties).await.unwrap_err().code(), Code::AlreadyExists);
+        assert_eq!(bench.present(&at).await.owner, Ownership::Foreign);
+        assert!(bench.census().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_same_seed_gives_the_same_run_whatever_was_interrupted() {
+        let run = async |seed, crash: Option<u64>| {
+            let bench = Bench::new(seed);
+            crash.into_iter().for_each(|call| bench.cloud.crash_at(call, Moment::Replied));
+            let host = || async {
+                let vpc = bench.make("vpc", "AWS::EC2::VPC", properties! { "CidrBlock" => "10.0.0.0/16" }).await;
+                let subnet = properties! { "VpcId" => vpc.id(), "CidrBlock" => "10.0.0.0/24" };
+                bench.make("subnet", "AWS::EC2::Subnet", subnet).await;
+            };
+            if bench.cloud.run(host()).await.is_none() {
+                bench.cloud.objects().iter().for_each(|object| bench.cloud.remove(&object.id).unwrap());
+                bench.cloud.run(host()).await.unwrap();
+            }
+            let ids: Vec<_> = bench.cloud.objects().into_iter().map(|object| object.id).collect();
+            (bench.cloud.trace_hash(), ids)
+        };
+        let clean = run(1, None).await;
+        assert_eq!(clean, run(1, None).await);
+        assert_ne!(clean, run(2, None).await);
+        // What is made anew after a removal is another object, as in a real cloud.
+        let interrupted = run(1, Some(1)).await;
+        assert_ne!(clean.1[0], interrupted.1[0]);
+        assert_eq!(clean.1.len(), interrupted.1.len());
+    }
+
+    #[tokio::test]
+    async fn faults_come_in_the_words_of_the_cloud() {
+        let bench = Bench::new(1);
+        let properties = properties! { "CidrBlock" => "10.0.0.0/16" };
+        let at = bench.identity("vpc", "AWS::EC2::VPC", &properties);
+        let kinds = [
+            (FaultKind::Throttled { retry_after: Some(Duration::from_secs(2)) }, Code::Throttled, 0),
+            (FaultKind::Unavailable, Code::Unavailable, 0),
+            (FaultKind::PermissionDenied, Code::PermissionDenied, 0),
+            (FaultKind::Quota, Code::Quota, 0),
+            (FaultKind::NoCapacity, Code::NoCapacity, 0),
+            (FaultKind::OutcomeUnknown { acted: false }, Code::OutcomeUnknown, 0),
+            (FaultKind::OutcomeUnknown { acted: true }, Code::OutcomeUnknown, 1),
+        ];
+        for (kind, code, made) in kinds {
+            bench.cloud.fail(Fault::new(On::Address(at.address.clone(), Verb::Create), kind));
+            let error = bench.create(&at, &properties).await.unwrap_err();
+            assert_eq!((error.code(), error.address()), (code, Some(&at.address)));
+            assert_eq!(bench.cloud.objects().len(), made);
+            assert_eq!(bench.cloud.log().last().unwrap().outcome, Outcome::Failed(code));
+        }
+    }
+
+    #[tokio::test]
+    async fn quotas_hold_once_they_are_set() {
+        let bench = Bench::new(1);
+        bench.cloud.set_quota("L-F678F1CE", 1);
+        let properties = properties! { "CidrBlock" => "10.0.0.0/16" };
+        bench.make("vpc", "AWS::EC2::VPC", properties.clone()).await;
+        let at = bench.identity("other", "AWS::EC2::VPC", &properties);
+        assert_eq!(bench.create(&at, &properties).await.unwrap_err().code(), Code::Quota);
+    }
+
+    #[tokio::test]
+    async fn compressed_time_passes_by_itself() {
+        let bench = Bench::with_time(1, Time::Compressed(100_000));
+        let database = properties! { "DBInstanceIdentifier" => "main" };
+        let made = bench.make("database", "AWS::RDS::DBInstance", database).await;
+        assert!(bench.cloud.clock().now() >= Duration::from_secs(360));
+        assert_eq!(made.outputs["Endpoint.Port"], 5432.into());
+        assert_eq!(made.outputs["Endpoint.Address"].as_str().unwrap().split('.').next(), Some("main"));
+        assert_eq!(bench.present(&made.at).await.properties["Tags"], bench.tags(&made.at));
+    }
 }

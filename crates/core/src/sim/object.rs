@@ -30,6 +30,35 @@ pub struct SimObject {
     pub health: Health,
     /// The id of the cluster it lives in, for Kubernetes objects.
     pub cluster: Option<String>,
+    pub(super) serial: u64,
+}
+
+/// An object of the simulated cloud that is meant: by its id where that is the only one, or the object itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Which(pub(super) Named);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Id(String),
+    Serial(u64),
+}
+
+impl From<&str> for Which {
+    fn from(id: &str) -> Self {
+        Self(Named::Id(id.to_owned()))
+    }
+}
+
+impl From<&String> for Which {
+    fn from(id: &String) -> Self {
+        Self(Named::Id(id.clone()))
+    }
+}
+
+impl From<&SimObject> for Which {
+    fn from(object: &SimObject) -> Self {
+        Self(Named::Serial(object.serial))
+    }
 }
 
 /// An object with all that the cloud itself knows of it.
@@ -72,6 +101,16 @@ pub(super) struct Work {
     pub(super) until: Duration,
     /// The reason it will fail with.
     pub(super) failure: Option<String>,
+}
+
+impl Phase {
+    /// What is under way.
+    pub(super) fn work(&self) -> Option<&Work> {
+        match self {
+            Self::Creating(work) | Self::Updating(work) | Self::Deleting(work) => Some(work),
+            Self::Ready | Self::Failed(_) => None,
+        }
+    }
 }
 
 impl Object {

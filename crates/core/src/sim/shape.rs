@@ -50,7 +50,7 @@ impl Make<'_> {
         }
         let name = self.name();
         match of.api {
-            Api::Kubernetes => self.fill("{uuid}", "uid", ""),
+            Api::Kubernetes if of.identifier == "uid" => self.fill("{uuid}", "uid", ""),
             _ => match known_id(&of.name) {
                 Some(template) => self.fill(template, "id", ""),
                 None if !name.is_empty() => name,

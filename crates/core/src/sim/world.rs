@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::act::Request;
 use super::fault::FaultKind;
 use super::kubernetes;
-use super::object::{self, Object, Phase, Work};
+use super::object::{self, Named, Object, Phase, Which, Work};
 use super::random::Random;
 use super::shape::Make;
-use crate::Result;
 use crate::driver::{Found, Health, Observation, Operation, Progress, Target};
 use crate::resource::{Api, Catalog, Claim, Identity, Properties, ResourceType, StackId, Usual, Verb};
+use crate::{Code, Error, Result};
 
 /// Everything that exists on the server's side.
 #[derive(Debug)]
@@ -245,6 +245,29 @@ impl World {
     /// Live objects that this text names.
     pub(super) fn named(&self, text: &str) -> impl Iterator<Item = &Object> {
         self.by_text.get(text).into_iter().flatten().filter_map(|serial| self.objects.get(serial))
+    }
+
+    /// The live object that is meant.
+    pub(super) fn which(&self, which: &Which) -> Result<&Object> {
+        match &which.0 {
+            Named::Serial(serial) => self
+                .objects
+                .get(serial)
+                .ok_or_else(|| Error::new(Code::NotFound, "the simulated cloud no longer has this object")),
+            Named::Id(id) => {
+                let mut fitting = self.named(id).filter(|object| object.id == *id);
+                match (fitting.next(), fitting.next()) {
+                    (Some(object), None) => Ok(object),
+                    (Some(_), Some(_)) => {
+                        Err(Error::new(Code::Conflict, format!("several objects have this id: {id}"))
+                            .hint("hand over the object itself, as objects() returns it"))
+                    }
+                    (None, _) => {
+                        Err(Error::new(Code::NotFound, format!("the simulated cloud has no object with this id: {id}")))
+                    }
+                }
+            }
+        }
     }
 
     /// Another object that stands in this one, if there is one.
