@@ -87,7 +87,7 @@ fn check_total(
         let mut needs: BTreeMap<&str, u64> = BTreeMap::new();
         let mut has: BTreeMap<&str, u64> = BTreeMap::new();
         let Some(last) =
-            services.iter().filter(|(_, service)| (service.spec.resources.gpu > 0) == with_accelerators).last()
+            services.iter().filter(|(_, service)| (service.spec.resources.gpu > 0) == with_accelerators).next_back()
         else {
             continue;
         };
