@@ -208,6 +208,21 @@ fn accelerators_bring_toleration_and_selector() {
 }
 
 #[test]
+fn spot_accelerators_are_for_the_interruptible() {
+    let mut stack = inferloop(Around::Nothing);
+    let spot = stack.node_pools["gpu"].spec.clone().spot(true);
+    stack.node_pools.insert("gpu-spot".into(), sample::declared(spot));
+    let rule = "spec.template.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution";
+    let steady = expanded(&stack);
+    let values = at(deployment(&steady), &format!("{rule}.nodeSelectorTerms.0.matchExpressions.0.values"));
+    assert_eq!(values, Some(&["gpu-spot"].into()), "it has the taint of all accelerators, which is tolerated");
+    stack.services.get_mut("textnlp").unwrap().spec.interruptible = true;
+    let loose = expanded(&stack);
+    assert_eq!(at(deployment(&loose), rule), None);
+    assert_eq!(at(deployment(&loose), "spec.template.spec.nodeSelector"), None, "the two have no label in common");
+}
+
+#[test]
 fn only_the_interruptible_run_on_spot_nodes() {
     let steady = one_service(Around::Nothing, |spec| spec.resources.gpu = 0);
     let affinity = at(deployment(&steady), "spec.template.spec.affinity.nodeAffinity").unwrap();

@@ -61,6 +61,8 @@ fn kept_off(workload: &Workload<'_>) -> Option<(String, Vec<String>)> {
     let open: Vec<_> = workload
         .other_pools
         .iter()
+        // No accelerator is enough to keep off those that ask for one.
+        .filter(|(_, pool)| workload.spec.resources.gpu == 0 || pool.accelerator.is_some())
         .filter(|(_, pool)| pool.taints.iter().all(|taint| !taint.effect.repels() || tolerated.contains(taint)))
         .collect();
     let (_, first) = open.first()?;
