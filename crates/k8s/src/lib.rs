@@ -17,6 +17,13 @@
 //!   with strict Linkerd it must be in the mesh itself; with Istio it need not be.
 //! - **Secrets Store CSI driver** with the cloud's provider, when a service mounts secrets.
 //! - **Device plug-in** of the accelerators' maker, when a service asks for accelerators.
+//!
+//! # What is left to the caller
+//!
+//! - Images by digest: an image is taken as it is named.
+//! - A worker without any port has no probes, because there is nothing to ask; give it a port for metrics to have them.
+//! - A rate limit is kept by the proxy of each replica, which lets its share of the calls through: the limit divided by
+//!   the fewest replicas. It counts calls from inside as well, and grows as the service scales out.
 
 mod check;
 mod mesh;

@@ -37,7 +37,8 @@ pub(crate) fn expand(spec: &ServiceSpec, scope: &mut Scope<'_>) -> Result<Servic
     let home = &[&namespace.address][..];
     let account = objects.add("service-account", service_account(&workload), home)?;
     let policy = objects.add("network-policy", network_policy::object(&workload), home)?;
-    let mut before = vec![account, policy, namespace.isolation, namespace.quota, namespace.limits];
+    let mut before =
+        vec![namespace.address.clone(), account, policy, namespace.isolation, namespace.quota, namespace.limits];
     if workload.has_secret_files() {
         before.push(objects.add("secret-provider", secrets::provider_class(&workload)?, home)?);
     }
@@ -84,6 +85,8 @@ pub(crate) struct Workload<'a> {
     pub(crate) network: &'a NetworkOutputs,
     /// The pools its replicas may run on.
     pub(crate) pools: Vec<(&'a NodePoolSpec, &'a NodePoolOutputs)>,
+    /// The other pools of its cluster.
+    pub(crate) other_pools: Vec<(&'a NodePoolSpec, &'a NodePoolOutputs)>,
     /// Services it calls.
     pub(crate) calls: Vec<Peer<'a>>,
     /// Services that declare it as a dependency.
@@ -112,10 +115,9 @@ impl<'a> Workload<'a> {
     fn new(spec: &'a ServiceSpec, scope: &Scope<'a>) -> Result<Self> {
         let (stack, name) = (scope.stack(), scope.name());
         let around = membership(stack, spec)?;
-        let pools = scope
+        let (pools, other_pools) = scope
             .node_pools(&spec.cluster)
-            .filter(|(pool, made)| spec.may_run_on(pool, made.accelerator.map_or(0, |(_, count)| count)))
-            .collect();
+            .partition(|(pool, made)| spec.may_run_on(pool, made.accelerator.map_or(0, |(_, count)| count)));
         let network = scope.network(&scope.cluster(&spec.cluster)?.network)?;
         Ok(Self {
             name,
@@ -129,6 +131,7 @@ impl<'a> Workload<'a> {
             mesh: around.filter(|_| spec.mesh.is_some()),
             network,
             pools,
+            other_pools,
             calls: calls(stack, spec),
             callers: callers(stack, name),
         })

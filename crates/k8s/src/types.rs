@@ -53,7 +53,6 @@ macro_rules! verbs {
 }
 
 /// All types.
-#[expect(clippy::too_many_lines, reason = "a table")]
 pub(crate) fn all() -> Vec<ResourceType> {
     vec![
         ResourceType {

@@ -107,7 +107,6 @@ fn container(workload: &Workload<'_>) -> Value {
         "name" => workload.name,
         "image" => &workload.spec.image,
         "imagePullPolicy" => "Always",
-        "env" => environment(workload),
         "resources" => resources(workload),
         "securityContext" => map! {
             "allowPrivilegeEscalation" => false,
@@ -121,9 +120,11 @@ fn container(workload: &Workload<'_>) -> Value {
         },
         "volumeMounts" => mounts(workload),
     };
-    let ports = ports(workload);
-    if !ports.is_empty() {
-        container.insert("ports".into(), Value::List(ports));
+    // An empty list says no more than none, and the API server leaves it out.
+    for (field, list) in [("ports", ports(workload)), ("env", environment(workload))] {
+        if !list.is_empty() {
+            container.insert(field.into(), Value::List(list));
+        }
     }
     container.extend(probes(workload));
     if workload.spec.service_type == ServiceType::Api {
@@ -187,7 +188,7 @@ fn resources(workload: &Workload<'_>) -> Value {
 }
 
 /// What the cloud hands out, whom it may call, how it traces; the user's own variables win.
-fn environment(workload: &Workload<'_>) -> Value {
+fn environment(workload: &Workload<'_>) -> Vec<Value> {
     let mut variables: BTreeMap<String, Value> = BTreeMap::new();
     for peer in &workload.calls {
         let Some(port) = peer.port else { continue };

@@ -105,7 +105,8 @@ impl<'a> Shared<'a> {
             memory += replicas * (resources.memory.as_bytes() + proxy.1);
             gpu += replicas * u64::from(resources.gpu);
         }
-        let (cpu, memory) = (Cpu::millis(cpu).to_string(), (memory >> 20).to_string() + "Mi");
+        // Written as the API server writes quantities back: in the largest unit that divides them.
+        let (cpu, memory) = (Cpu::millis(cpu).to_string(), Memory::mebibytes(memory.div_ceil(1 << 20)).to_string());
         let mut hard: BTreeMap<String, Value> = [
             ("pods", pods.to_string()),
             ("requests.cpu", cpu.clone()),

@@ -2,7 +2,7 @@
 
 use landfall_core::kind::{DependencyKind, Tier};
 use landfall_core::resource::Value;
-use landfall_core::{list, map};
+use landfall_core::{list, map, properties};
 
 use super::{NAME_LABEL, Peer, Workload};
 use crate::mesh::Provider;
@@ -18,15 +18,17 @@ const LINKERD_METRICS: u16 = 4191;
 
 /// The policy of a service; the namespace denies everything else.
 pub(super) fn object(workload: &Workload<'_>) -> Object {
-    workload.object(types::NETWORK_POLICY).with(
-        "spec",
-        map! {
-            "podSelector" => match_labels(&workload.selector()),
-            "policyTypes" => ["Ingress", "Egress"],
-            "ingress" => ingress(workload),
-            "egress" => egress(workload),
-        },
-    )
+    let mut spec = properties! {
+        "podSelector" => match_labels(&workload.selector()),
+        "policyTypes" => ["Ingress", "Egress"],
+        "egress" => egress(workload),
+    };
+    // An empty list says no more than none, and the API server leaves it out.
+    let ingress = ingress(workload);
+    if !ingress.is_empty() {
+        spec.insert("ingress".into(), ingress.into());
+    }
+    workload.object(types::NETWORK_POLICY).with("spec", spec)
 }
 
 fn ingress(workload: &Workload<'_>) -> Vec<Value> {

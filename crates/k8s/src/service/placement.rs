@@ -28,12 +28,51 @@ pub(super) fn of(workload: &Workload<'_>) -> Properties {
                 "topologyKey" => *key,
                 "whenUnsatisfiable" => "ScheduleAnyway",
                 "labelSelector" => match_labels(&workload.selector()),
+                // Replicas of the version that is on its way out do not count.
+                "matchLabelKeys" => ["pod-template-hash"],
             }
         });
         placement.insert("topologySpreadConstraints".into(), spread.collect());
-        placement.insert("affinity".into(), map! { "podAntiAffinity" => apart(workload) });
+    }
+    let affinity = affinity(workload);
+    if !affinity.is_empty() {
+        placement.insert("affinity".into(), affinity.into());
     }
     placement
+}
+
+fn affinity(workload: &Workload<'_>) -> Properties {
+    let mut affinity = Properties::new();
+    if workload.spec.most_replicas() > 1 {
+        affinity.insert("podAntiAffinity".into(), apart(workload));
+    }
+    if let Some((key, values)) = kept_off(workload) {
+        let expression = map! { "key" => key, "operator" => "NotIn", "values" => values };
+        let terms = map! { "nodeSelectorTerms" => list![map! { "matchExpressions" => list![expression] }] };
+        affinity.insert("nodeAffinity".into(), map! { "requiredDuringSchedulingIgnoredDuringExecution" => terms });
+    }
+    affinity
+}
+
+/// A label, and its values on pools that the replicas may not run on and that no taint keeps them off, such as spot
+/// nodes for those that must not be interrupted.
+fn kept_off(workload: &Workload<'_>) -> Option<(String, Vec<String>)> {
+    let tolerated: BTreeSet<&Taint> = workload.pools.iter().flat_map(|(_, pool)| &pool.taints).collect();
+    let open: Vec<_> = workload
+        .other_pools
+        .iter()
+        // No accelerator is enough to keep off those that ask for one.
+        .filter(|(_, pool)| workload.spec.resources.gpu == 0 || pool.accelerator.is_some())
+        .filter(|(_, pool)| pool.taints.iter().all(|taint| !taint.effect.repels() || tolerated.contains(taint)))
+        .collect();
+    let (_, first) = open.first()?;
+    first.labels.keys().find_map(|key| {
+        let values: Option<BTreeSet<&String>> = open.iter().map(|(_, pool)| pool.labels.get(key)).collect();
+        let values = values?;
+        let shared =
+            workload.pools.iter().filter_map(|(_, pool)| pool.labels.get(key)).any(|value| values.contains(value));
+        (!shared).then(|| (key.clone(), values.into_iter().cloned().collect()))
+    })
 }
 
 /// Rather another node than one that has a replica already; better both on one than one of them nowhere.
@@ -45,7 +84,7 @@ fn apart(workload: &Workload<'_>) -> Value {
     }
 }
 
-/// For those that need accelerators: the labels that all pools with enough of them have, and no other pool has all of.
+/// For those that need accelerators: the labels that all pools with enough of them have.
 fn selector(workload: &Workload<'_>) -> BTreeMap<String, String> {
     if workload.spec.resources.gpu == 0 {
         return BTreeMap::new();

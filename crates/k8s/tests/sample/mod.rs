@@ -75,12 +75,9 @@ impl NodePool for Somewhere {
         outputs.labels.clone_from(&spec.labels);
         outputs.labels.insert("inferloop.io/pool".into(), scope.name().into());
         outputs.taints.clone_from(&spec.taints);
-        let taint = |key: &str| Taint { key: key.into(), value: "true".into(), effect: Effect::NoSchedule };
         if size.accelerator.is_some() {
-            outputs.taints.push(taint("nvidia.com/gpu"));
-        }
-        if spec.spot {
-            outputs.taints.push(taint("inferloop.io/spot"));
+            let taint = Taint { key: "nvidia.com/gpu".into(), value: "true".into(), effect: Effect::NoSchedule };
+            outputs.taints.push(taint);
         }
         Ok(outputs)
     }
@@ -198,7 +195,9 @@ pub fn platform(mesh: Around) -> Stack {
     let nodes = |min, max| Range::new(min, max).unwrap();
     let general = NodePoolSpec::new(&cluster).at_least(8, GiB(32)).nodes(nodes(2, 10));
     stack.node_pools.insert("general".into(), declared(general.clone()));
-    stack.node_pools.insert("spot".into(), declared(general.spot(true)));
+    stack.node_pools.insert("spot".into(), declared(general.clone().spot(true)));
+    let batch = general.spot(true).taint("inferloop.io/batch", "", Effect::NoSchedule);
+    stack.node_pools.insert("batch".into(), declared(batch));
     let gpu = NodePoolSpec::new(&cluster).at_least(8, GiB(32)).accelerator(Accelerator::L4, 1).nodes(nodes(0, 8));
     stack.node_pools.insert("gpu".into(), declared(gpu));
     stack.databases.insert("main".into(), declared(DatabaseSpec::postgres(&network, "17")));

@@ -84,15 +84,12 @@ fn check_total(
 ) {
     // What asks for accelerators and what does not never share a node.
     for with_accelerators in [false, true] {
+        let alike: Vec<_> =
+            services.iter().filter(|(_, service)| (service.spec.resources.gpu > 0) == with_accelerators).collect();
+        let Some((_, last)) = alike.last() else { continue };
         let mut needs: BTreeMap<&str, u64> = BTreeMap::new();
         let mut has: BTreeMap<&str, u64> = BTreeMap::new();
-        let Some(last) =
-            services.iter().filter(|(_, service)| (service.spec.resources.gpu > 0) == with_accelerators).last()
-        else {
-            continue;
-        };
-        for (_, service) in services.iter().filter(|(_, service)| (service.spec.resources.gpu > 0) == with_accelerators)
-        {
+        for (_, service) in &alike {
             let resources = service.spec.resources;
             for (what, each) in [
                 ("thousandths of a CPU", resources.cpu.as_millis()),
@@ -119,7 +116,7 @@ fn check_total(
                 let message =
                     format!("services of cluster {cluster} need more {what} than all nodes have, {need} of: {offered}");
                 let hint = "allow more or larger nodes in the pools, or fewer replicas";
-                report.add(last.1, "replicas", Error::new(Code::Capacity, message).hint(hint));
+                report.add(last, "replicas", Error::new(Code::Capacity, message).hint(hint));
                 break;
             }
         }
