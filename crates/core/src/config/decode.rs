@@ -300,14 +300,16 @@ fn unknown(entry: &Entry, fields: &[(&str, &str)], near: Option<&(&str, &str)>, 
         path if path.is_empty() => format!("unknown field: {}", quote(key)),
         path => format!("unknown field in {path}: {}", quote(key)),
     };
-    let elsewhere = || super::schema::places(key);
+    let elsewhere = super::schema::places(key);
     let hint = if key == "<<" {
         "merge keys are not read: write the fields out, or put what differs into deployment-config.<environment>.yaml"
             .to_owned()
-    } else if let Some(place) = elsewhere().first() {
+    } else if let [place] = &elsewhere[..] {
         format!("move it to {place}")
     } else if let Some((name, example)) = near {
         if example.is_empty() { format!("write {name}") } else { format!("write {name}, as in {name}: {example}") }
+    } else if !elsewhere.is_empty() {
+        format!("move it to where it is meant: {}", elsewhere.join(", "))
     } else {
         let all: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
         format!("remove it; the fields here are {}", all.join(", "))

@@ -80,10 +80,11 @@ fn underlined(page: &Page<'_>, line: usize, label: &Label<'_>) -> (String, Strin
     }
     for (index, c) in shown.iter().enumerate().skip(first).take(WIDTH) {
         let printed = printable(*c);
-        let width = printed.chars().map(width).sum();
+        let width: usize = printed.chars().map(width).sum();
         line.push_str(&printed);
         let mark = if (from..to).contains(&index) { label.underline } else { ' ' };
-        marks.extend(std::iter::repeat_n(mark, width));
+        // What is underlined has a mark, even if it takes no column.
+        marks.extend(std::iter::repeat_n(mark, width.max(usize::from(index == from))));
     }
     if shown.len() > first + WIDTH {
         line.push('…');
@@ -198,6 +199,7 @@ mod tests {
         assert_eq!(snippet("a: 1\nbee: 2\n", 5, 8), " --> f.yaml:2:1\n  |\n2 | bee: 2\n  | ^^^ here");
         assert_eq!(snippet("\t日本: x\n", 1, 7).lines().last(), Some("  |     ^^^^ here"));
         assert_eq!(snippet("a: ", 3, 3).lines().last(), Some("  |    ^ here"));
+        assert_eq!(snippet("\u{FE00}", 0, 3).lines().last(), Some("  | ^ here"));
     }
 
     #[test]

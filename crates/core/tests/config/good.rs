@@ -221,6 +221,32 @@ spec:
     assert_eq!(loaded.services[0].1.spec.isolation, Isolation::Open);
 }
 
+/// What the examples of a schema's fields make together.
+fn example_of(schema: &serde_json::Value) -> serde_json::Value {
+    if let Some(properties) = schema["properties"].as_object() {
+        return properties.iter().map(|(name, schema)| (name.clone(), example_of(schema))).collect();
+    }
+    if schema["items"].is_object() {
+        return serde_json::json!([example_of(&schema["items"])]);
+    }
+    if schema["additionalProperties"].is_object() {
+        return serde_json::json!({});
+    }
+    schema["examples"][0].clone()
+}
+
+#[test]
+fn the_examples_of_the_schema_are_a_file_that_loads() {
+    let mut document = example_of(&config::schema());
+    // These stand in one file only by mistake.
+    let service = document["spec"]["service"].as_object_mut().unwrap();
+    service.remove("replicas");
+    service["disruption"].as_object_mut().unwrap().remove("minAvailable");
+    document["spec"]["dependencies"][0]["type"] = "storage".into();
+    let loaded = load(&document.to_string()).unwrap();
+    assert_eq!(codes(&loaded.warnings), []);
+}
+
 #[test]
 fn a_least_file_is_a_service_with_defaults() {
     let loaded = load("apiVersion: landfall.dev/v1\nkind: ServiceConfig\nmetadata: { name: least }\n").unwrap();
