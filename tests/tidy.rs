@@ -37,16 +37,12 @@ const UNTESTED: &[&str] = &[
     "LedgerNewer",
     "LedgerUnavailable",
     "LedgerUnconditional",
-    "LostLedger",
     "Many",
     "NoCapacity",
     "NotFound",
     "OutcomeUnknown",
-    "Protected",
     "ProvisioningFailed",
     "Quota",
-    "StalePlan",
-    "Throttled",
     "Unavailable",
     "UnknownType",
     "Unresolved",
@@ -338,7 +334,7 @@ fn files() -> Vec<File> {
             let name = entry.file_name().into_string().unwrap();
             let path = folder.join(&name);
             if entry.file_type().unwrap().is_dir() {
-                if !["target", ".git", "node_modules"].contains(&name.as_str()) {
+                if !["target", ".git"].contains(&name.as_str()) {
                     waiting.push(path);
                 }
             } else if let Ok(text) = fs::read_to_string(entry.path()) {
