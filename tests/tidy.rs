@@ -333,10 +333,11 @@ fn files() -> Vec<File> {
         for entry in fs::read_dir(root().join(&folder)).unwrap().map(Result::unwrap) {
             let name = entry.file_name().into_string().unwrap();
             let path = folder.join(&name);
+            if ["target", ".git"].contains(&name.as_str()) {
+                continue;
+            }
             if entry.file_type().unwrap().is_dir() {
-                if !["target", ".git"].contains(&name.as_str()) {
-                    waiting.push(path);
-                }
+                waiting.push(path);
             } else if let Ok(text) = fs::read_to_string(entry.path()) {
                 found.push(File { path: path.to_str().unwrap().replace('\\', "/"), text });
             }
