@@ -1,6 +1,7 @@
 //! What a service may reach on AWS: a role for its pods alone, and its part of each thing it depends on.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use landfall_core::kind::{
     Access, AccessOutputs, ClusterOutputs, DatabaseOutputs, Dependency, DependencyKind, POSTGRES_DATABASE,
@@ -14,6 +15,10 @@ use crate::{Aws, cache, data_tier, database, iam, key};
 
 /// PostgreSQL cuts identifiers off after this many bytes.
 const LONGEST_IDENTIFIER: usize = 63;
+
+/// Where the EKS pod identity agent answers on each node.
+/// Source: the EKS user guide's page on setting up the pod identity agent.
+const AGENT: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 23);
 
 impl Access for Aws {
     fn expand_access(&self, spec: &ServiceSpec, scope: &mut Scope<'_>) -> Result<AccessOutputs> {
@@ -241,7 +246,7 @@ impl<'a> Grants<'a> {
             iam::trust_pods(cluster.clone(), namespace, scope.name()),
             iam::Rights { inline, ..iam::Rights::default() },
         )?;
-        scope.native(
+        let association = scope.native(
             "pod-identity",
             "AWS::EKS::PodIdentityAssociation",
             properties! {
@@ -251,6 +256,10 @@ impl<'a> Grants<'a> {
                 "RoleArn" => role.attribute("Arn"),
             },
         )?;
+        // The address at which the pod identity agent hands out credentials on each node, and the association without
+        // which it hands out none.
+        self.outputs.egress_addresses.push(("credentials".to_owned(), AGENT.into(), 80));
+        self.outputs.wait_for.push(association.address().clone());
         Ok(self.outputs)
     }
 }
