@@ -7,6 +7,7 @@ use landfall::driver::Health;
 use landfall::event::EventKind;
 use landfall::plan::Style;
 use landfall::prelude::*;
+use landfall::resource::Verb;
 use landfall::sim::{Fault, FaultKind, On};
 
 const CANARIES: [&str; 3] =
@@ -66,8 +67,8 @@ async fn no_canary_gets_out() {
     }
 
     // A cloud that repeats a secret in what it says.
-    let fault = FaultKind::ProvisioningFailed(format!("the value {} is not welcome", CANARIES[0]));
-    world.cloud.fail(Fault::new(On::address("aws/network/core/vpc"), fault));
+    let fault = FaultKind::ProvisioningFailed { message: format!("the value {} is not welcome", CANARIES[0]) };
+    world.cloud.fail(Fault::new(On::Address("aws/network/core/nat-a".parse().unwrap(), Verb::Create), fault));
     let error = platform.converge().await.unwrap_err();
     clean("an error", &format!("{error} {error:?} {:?} {:?}", error.details(), std::error::Error::source(&error)));
     let outputs = platform.converge().await.unwrap();

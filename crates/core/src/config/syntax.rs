@@ -1,6 +1,6 @@
 //! What the YAML parser found wrong, in words that say what to type.
 
-use serde_saphyr::granit_parser::{ErrorKind, ErrorKind as K, ScanError};
+use granit_parser::{ErrorKind, ErrorKind as K, ScanError};
 
 use super::report::{Finding, quote};
 use super::source::{Mark, Page};

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span, options};
+use granit_parser::{Event, Parser, ScalarStyle, Span, options};
 
 use super::node::{Entry, Node};
 use super::report::{Finding, Report, quote};
