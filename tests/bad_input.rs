@@ -16,7 +16,7 @@ fn refused(builder: PlatformBuilder) -> Vec<Code> {
         assert!(problem.next_step().is_some(), "no next step: {problem}");
         assert!(problem.origin().is_some() || problem.address().is_some(), "no place: {problem}");
     }
-    error.problems().iter().map(|problem| problem.code()).collect()
+    common::codes(&error)
 }
 
 fn empty() -> PlatformBuilder {
@@ -133,7 +133,8 @@ fn a_secret_in_a_plain_field() {
 fn a_gpu_service_without_a_gpu_pool() {
     let mut builder = empty();
     let network = builder.network("core", cidr("10.0.0.0/16"));
-    let cluster = builder.cluster("main", ClusterSpec::new(&network, "1.35"));
+    let cluster = ClusterSpec::new(&network, "1.35").administrators(["arn:aws:iam::123456789012:role/platform"]);
+    let cluster = builder.cluster("main", cluster);
     builder.node_pool("general", NodePoolSpec::new(&cluster));
     let mut service = ServiceSpec::new(&cluster, "registry.inferloop.io/textnlp:1");
     service = service.resources(Resources { cpu: "1".parse().unwrap(), memory: "2Gi".parse().unwrap(), gpu: 1 });
@@ -164,7 +165,7 @@ fn a_tag_with_our_prefix() {
     let mut builder = inferloop();
     builder.tag("landfall:stack", "mine");
     let error = builder.build().unwrap_err();
-    assert_eq!(error.problems().iter().map(|problem| problem.code()).collect::<Vec<_>>(), [Code::ReservedTag]);
+    assert_eq!(common::codes(&error), [Code::ReservedTag]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use landfall::resource::Verb;
 use landfall::sim::{Fault, FaultKind, On};
 
 const CANARIES: [&str; 3] =
-    ["canary-hunter2-€-\"quoted\"-key", "canary-fingerprint-key-0123456789", "canary-line-1\ncanary-line-2"];
+    ["canary-hunter2-€-\"quoted\"-key", "canary-0123456789-abcdefgh", "canary-line-1\ncanary-line-2"];
 
 fn with_secrets() -> PlatformBuilder {
     let mut builder = inferloop();

@@ -44,15 +44,17 @@ impl World {
         }
     }
 
-    /// What is in the cloud, without what may differ from run to run: type and properties by address, ids replaced.
-    pub(crate) fn content(&self) -> BTreeMap<String, (String, String)> {
+    /// What is in the cloud: type, id and properties by address. Ids of the simulated cloud depend on the seed and the
+    /// address, so a resumed run ends with the same ones; a second object of an address would have another one.
+    pub(crate) fn content(&self) -> Content {
         let objects = self.cloud.objects();
-        let names: BTreeMap<String, String> =
-            objects.iter().map(|object| (object.id.clone(), format!("<{}>", address(object)))).collect();
-        objects
-            .iter()
-            .map(|object| (address(object), (object.type_name.clone(), normal(&object.properties, &names))))
-            .collect()
+        let count = objects.len();
+        let content: BTreeMap<_, _> = objects
+            .into_iter()
+            .map(|object| (address(&object), (object.type_name, object.id, object.properties)))
+            .collect();
+        assert_eq!(content.len(), count, "two objects of one address");
+        content
     }
 
     /// The ledger and the cloud know the same objects.
@@ -71,16 +73,6 @@ impl World {
 
 fn address(object: &landfall::sim::SimObject) -> String {
     object.address.as_ref().map_or_else(|| format!("foreign {}", object.id), ToString::to_string)
-}
-
-fn normal(properties: &Properties, names: &BTreeMap<String, String>) -> String {
-    let mut text = serde_json::to_string(properties).unwrap();
-    let mut ids: Vec<_> = names.iter().filter(|(id, _)| id.len() > 8).collect();
-    ids.sort_by_key(|(id, _)| std::cmp::Reverse(id.len()));
-    for (id, name) in ids {
-        text = text.replace(id.as_str(), name);
-    }
-    text
 }
 
 /// The platform of the example.
@@ -127,3 +119,23 @@ pub(crate) fn consented(plan: landfall::plan::Plan) -> landfall::plan::Plan {
 
 /// All moments at which a process can die around a call.
 pub(crate) const MOMENTS: [Moment; 3] = [Moment::Before, Moment::Acted, Moment::Replied];
+
+/// What differs between two worlds, a line each.
+pub(crate) fn differences(one: &Content, two: &Content) -> Vec<String> {
+    let mut all = Vec::new();
+    for address in one.keys().chain(two.keys()).collect::<std::collections::BTreeSet<_>>() {
+        match (one.get(address), two.get(address)) {
+            (Some(one), Some(two)) if one == two => {}
+            (one, two) => all.push(format!("{address}: {one:?} and {two:?}")),
+        }
+    }
+    all
+}
+
+/// Type, id and properties by address.
+pub(crate) type Content = BTreeMap<String, (String, String, Properties)>;
+
+/// The codes of all problems of an error.
+pub(crate) fn codes(error: &Error) -> Vec<landfall::Code> {
+    error.problems().iter().map(|problem| problem.code()).collect()
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ipnet::Ipv4Net;
 use landfall_core::kind::{ClusterSpec, NetworkSpec, NodePoolSpec, Tier};
-use landfall_core::resource::{Address, RESERVED_PREFIX};
+use landfall_core::resource::Address;
 use landfall_core::stack::{Declared, Stack};
 use landfall_core::{Code, Error, Problems, Result};
 
@@ -82,9 +82,6 @@ impl Check<'_> {
         }
         let mut lower: BTreeMap<String, &str> = BTreeMap::new();
         for (key, value) in tags {
-            if key.to_lowercase().starts_with(RESERVED_PREFIX) {
-                push(Code::ReservedTag, format!("tags with this prefix are Landfall's own: {key}"), "rename the tag");
-            }
             if key.to_lowercase().starts_with("aws:") {
                 push(Code::InvalidTag, format!("tags with this prefix are AWS's own: {key}"), "rename the tag");
             }

@@ -235,7 +235,6 @@ mod tests {
     #[test]
     fn all_problems_come_at_once() {
         let mut stack = platform();
-        stack.tags.insert("landfall:stack".into(), "other".into());
         stack.tags.insert("costcenter".into(), "other".into());
         let mut network = NetworkSpec::new("10.0.128.0/24".parse().unwrap());
         network.zone_names = vec!["eu-west-1x".into()];
@@ -249,7 +248,6 @@ mod tests {
         let mut found = codes(&stack);
         found.sort();
         let mut expected = vec![
-            Code::ReservedTag,
             Code::InvalidTag,
             Code::UnknownZone,
             Code::CidrTooSmall,

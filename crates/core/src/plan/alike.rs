@@ -74,6 +74,10 @@ impl Path {
 
 /// Whether `first` and `second` mean the same at this path.
 pub(super) fn alike(of: &ResourceType, path: &mut Path, first: &Value, second: Option<&Value>, mode: Mode) -> bool {
+    if mode == Mode::Covers && (of.ignores_drift(&path.plain) || of.is_secret(&path.plain)) {
+        // The cloud does not return it, or it is another manager's.
+        return true;
+    }
     let Some(second) = second else {
         return *first == Value::Null || (mode == Mode::Covers && is_zero(first));
     };
@@ -212,7 +216,11 @@ mod tests {
     }
 
     fn check(first: &str, second: &str, mode: Mode) -> bool {
-        let of = ResourceType { sets: &["Ports", "Rules", "Rules.Cidrs"], ..ResourceType::DEFAULT };
+        let of = ResourceType {
+            sets: &["Ports", "Rules", "Rules.Cidrs"],
+            write_only: &["Rules.Hidden"],
+            ..ResourceType::DEFAULT
+        };
         alike(&of, &mut Path::default(), &json(first), Some(&json(second)), mode)
     }
 
@@ -245,6 +253,7 @@ mod tests {
     fn the_cloud_may_say_more_but_not_less() {
         for (wanted, found) in [
             (r#"{"A":{"B":1}}"#, r#"{"A":{"B":1,"Default":7},"Other":2}"#),
+            (r#"{"Rules":[{"P":1,"Hidden":true}]}"#, r#"{"Rules":[{"P":1}]}"#),
             (r#"{"A":false,"B":0,"C":"","D":[],"E":{}}"#, "{}"),
             (r#"{"Tags":[{"Key":"a","Value":"1"}]}"#, r#"{"Tags":[{"Key":"a","Value":"1"},{"Key":"x","Value":"y"}]}"#),
         ] {
