@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ::object_store::memory::InMemory;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either, select};
+use object_store::memory::InMemory;
 
 use super::object_store::Objects;
 use super::{Put, Store, key};
@@ -25,14 +25,28 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A place that keeps ledgers, one for each stack. Cheap to clone; clones share their counts.
 ///
 /// ```
-/// use landfall_core::ledger::Ledger;
+/// use landfall_core::driver::Target;
+/// use landfall_core::ledger::{AcquireOptions, Acquired, Ledger, Record};
 /// use landfall_core::resource::StackId;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// let ledger = Ledger::memory();
-/// let loaded = ledger.load(&StackId::new("inferloop", "dev")).await?;
-/// assert_eq!(loaded.head.number, 0);
-/// # landfall_core::Result::Ok(()) }).unwrap();
+/// let stack = StackId::new("inferloop", "dev");
+/// let target = Target {
+///     cloud: "aws".into(),
+///     partition: "aws".into(),
+///     account: "123456789012".into(),
+///     region: "eu-west-1".into(),
+/// };
+/// match ledger.acquire(&stack, &AcquireOptions::new("pod-7f9c", target)).await? {
+///     Acquired::Session(mut session) => {
+///         session.commit(vec![Record::Renew]).await?;
+///         session.release(vec![]).await?;
+///     }
+///     Acquired::Held(watch) => println!("waiting for {:?}", watch.holder()),
+/// }
+/// assert_eq!(ledger.load(&stack).await?.head.number, 3);
+/// # Ok::<_, landfall_core::Error>(()) }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ledger {

@@ -214,3 +214,249 @@ fn follows(entry: &Entry, head: &Head) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::testing::{TestClock, TestStore, converged, done, intent, session, slot, stack};
+    use super::*;
+    use crate::Code;
+
+    /// A ledger with `changes` changes of `resources` resources, two entries for each.
+    async fn filled(ledger: &Ledger, resources: usize, changes: usize) -> crate::ledger::Session {
+        let mut session = session(ledger, "a").await;
+        for change in 0..changes {
+            session.commit(vec![intent(change % resources, change)]).await.unwrap();
+            session.commit(vec![done(change % resources)]).await.unwrap();
+        }
+        session
+    }
+
+    /// The state by folding every record from the first on, checkpoints passed over.
+    async fn from_scratch(ledger: &Ledger) -> State {
+        let mut state = State::default();
+        for entry in ledger.history(&stack(), None, usize::MAX).await.unwrap().iter().rev() {
+            for record in entry.records.iter().filter(|record| !matches!(record, Record::Checkpoint(_))) {
+                state.record(record).unwrap();
+            }
+        }
+        state
+    }
+
+    #[test]
+    fn an_empty_ledger_is_an_empty_state() {
+        let clock = TestClock::default();
+        clock.run(async {
+            let ledger = TestStore::new(&clock, Duration::ZERO).ledger();
+            assert_eq!(ledger.load(&stack()).await.unwrap(), Loaded::default());
+            assert_eq!(ledger.peek(&stack()).await.unwrap(), None);
+            assert_eq!(ledger.history(&stack(), None, 10).await.unwrap(), []);
+            assert_eq!((ledger.reads(), ledger.writes()), (3, 0));
+        });
+    }
+
+    #[test]
+    fn nothing_to_do_is_found_out_with_two_reads() {
+        let clock = TestClock::default();
+        clock.run(async {
+            let store = TestStore::new(&clock, Duration::ZERO);
+            let mut session = filled(&store.ledger(), 100, 100).await;
+            let head = session.release(vec![converged("graph")]).await.unwrap();
+            let ledger = store.ledger();
+            let peek = ledger.peek(&stack()).await.unwrap().unwrap();
+            assert_eq!(peek.head, head);
+            assert_eq!(peek.converged().unwrap().graph, "graph");
+            assert!(peek.is_released());
+            assert_eq!((ledger.reads(), ledger.writes()), (2, 0));
+        });
+    }
+
+    #[test]
+    fn an_entry_that_goes_on_after_convergence_does_not_say_converged() {
+        let clock = TestClock::default();
+        clock.run(async {
+            let ledger = TestStore::new(&clock, Duration::ZERO).ledger();
+            let mut session = session(&ledger, "a").await;
+            session.commit(vec![converged("graph"), intent(1, 0)]).await.unwrap();
+            assert_eq!(ledger.peek(&stack()).await.unwrap().unwrap().converged(), None);
+            session.commit(vec![done(1), converged("graph"), Record::Renew]).await.unwrap();
+            assert!(ledger.peek(&stack()).await.unwrap().unwrap().converged().is_some());
+        });
+    }
+
+    #[test]
+    fn loading_from_a_checkpoint_is_loading_from_scratch() {
+        let clock = TestClock::default();
+        clock.run(async {
+            let store = TestStore::new(&clock, Duration::ZERO);
+            let ledger = store.ledger();
+            let mut session = filled(&ledger, 40, 0).await;
+            let mut checkpoints = std::collections::BTreeSet::new();
+            for change in 0..400 {
+                session.commit(vec![intent(change % 40, change)]).await.unwrap();
+                session.commit(vec![done(change % 40)]).await.unwrap();
+                if change % 23 == 0 {
+                    let loaded = store.ledger().load(&stack()).await.unwrap();
+                    assert_eq!(loaded.state, *session.state());
+                    assert_eq!(loaded.head, *session.head());
+                    assert_eq!(loaded.state, from_scratch(&ledger).await);
+                    checkpoints.insert(loaded.tail.checkpoint);
+                }
+            }
+            assert!(checkpoints.len() > 4, "{checkpoints:?}");
+        });
+    }
+
+    #[test]
+    fn a_cold_load_takes_three_round_trips() {
+        let clock = TestClock::default();
+        let store = TestStore::new(&clock, Duration::from_millis(50));
+        clock.run(filled(&store.ledger(), 10, 60));
+        let ledger = store.ledger();
+        let start = crate::clock::Clock::now(&clock);
+        let loaded = clock.run(ledger.load(&stack())).unwrap();
+        assert_eq!(crate::clock::Clock::now(&clock) - start, Duration::from_millis(150));
+        assert_eq!(ledger.reads(), 1 + loaded.entries);
+        assert!(loaded.entries <= 1 + 64, "{}", loaded.entries);
+    }
+
+    #[test]
+    fn what_is_not_chained_is_damaged() {
+        let clock = TestClock::default();
+        clock.run(async {
+            let store = TestStore::new(&clock, Duration::ZERO);
+            let mut session = filled(&store.ledger(), 5, 5).await;
+            session.commit(vec![intent(9, 0), done(9)]).await.unwrap();
+            let other = TestStore::new(&clock, Duration::ZERO);
+            filled(&other.ledger(), 4, 6).await;
+            let whole = store.objects().clone();
+            let at = |number| key::entry(&stack(), number);
+            let newest = session.head().number;
+            let code = async || store.ledger().load(&stack()).await.unwrap_err().code();
+
+            for number in 1..newest {
+                store.objects().remove(&at(number));
+                assert_eq!(code().await, Code::LedgerDamaged, "without {number}");
+                let older = whole[&at(number.max(2) - 1)].clone();
+                store.objects().insert(at(number), older);
+                if number > 1 {
+                    assert_eq!(code().await, Code::LedgerDamaged, "{number} replayed");
+                }
+                store.objects().insert(at(number), other.objects()[&at(number)].clone());
+                // Both ledgers begin with the same entries; from the first that differs on, a foreign one breaks the chain.
+                if other.objects()[&at(number)] != whole[&at(number)] {
+                    assert_eq!(code().await, Code::LedgerDamaged, "{number} from another history");
+                }
+                store.objects().insert(at(number), bytes::Bytes::new());
+                assert_eq!(code().await, Code::LedgerDamaged, "{number} empty");
+                store.objects().insert(at(number), whole[&at(number)].clone());
+            }
+            store.objects().insert(at(newest), other.objects()[&at(newest)].clone());
+            assert_eq!(code().await, Code::LedgerDamaged);
+            store.objects().insert(at(newest), whole[&at(newest)].clone());
+            store.objects().insert(at(newest + 2), whole[&at(newest)].clone());
+            assert_eq!(code().await, Code::LedgerDamaged, "a gap");
+            store.objects().remove(&at(newest + 2));
+            assert_eq!(store.ledger().load(&stack()).await.unwrap().state, *session.state());
+        });
+    }
+
+    #[test]
+    fn well_formed_entries_that_no_session_wrote_are_damaged() {
+        let clock = TestClock::default();
+        clock.run(async {
+            let store = TestStore::new(&clock, Duration::ZERO);
+            let session = filled(&store.ledger(), 5, 2).await;
+            let newest = session.head().number;
+            let (good, _) = store.ledger().entry(&stack(), newest).await.unwrap();
+            let lease = |epoch| Record::Lease { holder: "b".into(), epoch, time_to_live: 30_000 };
+            let changed: [fn(&mut Entry); 6] = [
+                |entry| entry.epoch = 2,
+                |entry| entry.checkpoint = entry.number,
+                |entry| entry.checkpoint = 2,
+                |entry| entry.previous = "0".repeat(64),
+                |entry| entry.records = vec![done(3)],
+                |entry| entry.records = vec![Record::Protection { address: slot(4).address, protected: true }],
+            ];
+            let mut strange: Vec<_> = changed
+                .iter()
+                .map(|change| {
+                    let mut entry = good.clone();
+                    change(&mut entry);
+                    entry
+                })
+                .collect();
+            strange.push(Entry { records: vec![lease(1)], ..good.clone() });
+            strange.push(Entry { records: vec![lease(0)], epoch: 0, ..good.clone() });
+            for entry in strange {
+                store.objects().insert(key::entry(&stack(), newest), codec::encode(&entry).unwrap());
+                let error = store.ledger().load(&stack()).await.unwrap_err();
+                assert_eq!(error.code(), Code::LedgerDamaged, "{entry:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn history_comes_in_pages_newest_first() {
+        let clock = TestClock::default();
+        clock.run(async {
+            let ledger = TestStore::new(&clock, Duration::ZERO).ledger();
+            filled(&ledger, 3, 5).await;
+            let numbers = async |before, limit| -> Vec<u64> {
+                ledger.history(&stack(), before, limit).await.unwrap().iter().map(|entry| entry.number).collect()
+            };
+            assert_eq!(numbers(None, 3).await, [11, 10, 9]);
+            assert_eq!(numbers(Some(9), 3).await, [8, 7, 6]);
+            assert_eq!(numbers(Some(3), 10).await, [2, 1]);
+            assert_eq!(numbers(Some(1), 10).await, [0; 0]);
+            assert_eq!(numbers(Some(99), 1).await, [11]);
+        });
+    }
+
+    /// An intent and an outcome of about the usual size: a kilobyte.
+    fn change(number: usize, round: usize) -> [Record; 2] {
+        let Record::Intent(mut intent) = intent(number, round) else { unreachable!() };
+        intent.properties.insert("Policy".into(), "{...}".repeat(130).into());
+        [Record::Intent(intent), done(number)]
+    }
+
+    #[test]
+    fn what_a_change_costs_does_not_grow_with_the_stack() {
+        let clock = TestClock::default();
+        let changed: u64 = change(0, 0).iter().map(|record| serde_json::to_vec(record).unwrap().len() as u64).sum();
+        let mut costs = Vec::new();
+        for resources in [50, 200, 800] {
+            let ledger = TestStore::new(&clock, Duration::ZERO).ledger();
+            let mut session = clock.run(session(&ledger, "a"));
+            // The first apply: what is ready at the same time shares an entry.
+            clock.run(async {
+                for wave in 0..resources / 10 {
+                    let changes = (wave * 10..(wave + 1) * 10).map(|number| change(number, 0));
+                    let (intents, outcomes) = changes.map(|[intent, outcome]| (intent, outcome)).unzip();
+                    session.commit(intents).await.unwrap();
+                    session.commit(outcomes).await.unwrap();
+                }
+            });
+            let first = ledger.bytes_written();
+            assert!(first * 10 <= 25 * changed * resources as u64, "{resources}: {first} for {changed} each");
+
+            // Then one change after the other, until further checkpoints were due.
+            let mut checkpoints = std::collections::BTreeSet::new();
+            let rounds = resources * 9;
+            clock.run(async {
+                for round in 0..rounds {
+                    for record in change(round % resources, round) {
+                        session.commit(vec![record]).await.unwrap();
+                    }
+                    checkpoints.insert(session.tail().checkpoint);
+                }
+            });
+            assert!(checkpoints.len() > 3, "{resources}: {checkpoints:?}");
+            costs.push((ledger.bytes_written() - first) / rounds as u64);
+        }
+        // Intent and outcome, two headers, and the share of the checkpoints.
+        assert!(costs.iter().all(|cost| cost * 10 <= 25 * changed), "{costs:?} for {changed}");
+        assert!(costs[2] * 100 <= costs[0] * 115, "{costs:?}");
+    }
+}

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ::object_store as crates_io;
 use async_trait::async_trait;
 use bytes::Bytes;
-use crates_io::local::LocalFileSystem;
-use crates_io::path::Path as ObjectPath;
-use crates_io::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use futures_util::{FutureExt, StreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 use super::{Ledger, Put, Store, is_entry_key};
 use crate::{Code, Error, Result, Retry};
@@ -44,7 +43,7 @@ impl Objects {
             make_private(path).map_err(failed)?;
             Ok(Arc::new(LocalFileSystem::new_with_prefix(path)?.with_fsync(true)))
         };
-        let store = open().map_err(|error: crates_io::Error| {
+        let store = open().map_err(|error: object_store::Error| {
             Error::new(Code::LedgerUnavailable, format!("the ledger's folder cannot be opened: {}", path.display()))
                 .because(error)
                 .hint("name a folder that this user may write")
@@ -67,7 +66,9 @@ impl Store for Objects {
         }
         match self.store.put_opts(&path, PutPayload::from_bytes(bytes), PutMode::Create.into()).await {
             Ok(_) => Ok(Put::Created),
-            Err(crates_io::Error::AlreadyExists { .. } | crates_io::Error::Precondition { .. }) => Ok(Put::Exists),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                Ok(Put::Exists)
+            }
             Err(error) => Err(unavailable(error, key)),
         }
     }
@@ -77,7 +78,7 @@ impl Store for Objects {
         let read = async { self.store.get(&path).await?.bytes().await };
         match read.await {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(crates_io::Error::NotFound { .. }) => Ok(None),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(unavailable(error, key)),
         }
     }
@@ -128,15 +129,15 @@ fn path(text: &str) -> Result<ObjectPath> {
     })
 }
 
-fn unavailable(error: crates_io::Error, key: &str) -> Error {
+fn unavailable(error: object_store::Error, key: &str) -> Error {
     let (code, message, retry, hint) = match &error {
-        crates_io::Error::NotImplemented { .. } | crates_io::Error::NotSupported { .. } => (
+        object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. } => (
             Code::LedgerUnconditional,
             "the ledger's store cannot put-if-absent",
             Retry::Never,
             "switch conditional writes on, or keep the ledger in another store",
         ),
-        crates_io::Error::PermissionDenied { .. } | crates_io::Error::Unauthenticated { .. } => (
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => (
             Code::LedgerUnavailable,
             "the ledger's store refuses access",
             Retry::Never,
@@ -152,8 +153,8 @@ fn unavailable(error: crates_io::Error, key: &str) -> Error {
     Error::new(code, format!("{message}: {key}")).retry(retry).hint(hint).because(error)
 }
 
-fn failed(error: std::io::Error) -> crates_io::Error {
-    crates_io::Error::Generic { store: "folder", source: Box::new(error) }
+fn failed(error: std::io::Error) -> object_store::Error {
+    object_store::Error::Generic { store: "folder", source: Box::new(error) }
 }
 
 /// Makes a folder, and those above it, for the owner only, and makes sure that it survives a power cut.
@@ -174,4 +175,232 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::fs::File::open(parent)?.sync_all()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream::BoxStream;
+    use object_store::memory::InMemory;
+    use object_store::{GetOptions, GetResult, ListResult, ObjectMeta, PutOptions, PutResult};
+
+    use super::super::testing::{converged, done, intent, session, stack};
+    use super::super::{Acquired, key, testing};
+    use super::*;
+
+    /// A folder of this test alone, gone with it.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(test: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("landfall-ledger-{}-{test}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&path);
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// One life of a stack: the same in every store.
+    async fn life(ledger: &Ledger) {
+        let mut first = session(ledger, "a").await;
+        for number in 0..70 {
+            first.commit(vec![intent(number, 0), done(number)]).await.unwrap();
+        }
+        let held = ledger.acquire(&stack(), &testing::options("b")).await.unwrap();
+        assert!(matches!(held, Acquired::Held(_)));
+        let head = first.release(vec![converged("g")]).await.unwrap();
+        assert_eq!(head.number, 72);
+
+        let before = ledger.reads();
+        let peek = ledger.peek(&stack()).await.unwrap().unwrap();
+        assert_eq!(peek.converged().unwrap().graph, "g");
+        assert_eq!(ledger.reads() - before, 2);
+        let loaded = ledger.load(&stack()).await.unwrap();
+        assert_eq!((&loaded.state, loaded.head), (first.state(), head));
+        assert_eq!(loaded.entries, 72 - 64 + 1, "from the checkpoint in entry 64 on");
+        assert_eq!(session(ledger, "b").await.epoch(), 2);
+        let other = crate::resource::StackId::new("inferloop", "prod");
+        assert_eq!(ledger.load(&other).await.unwrap().head.number, 0);
+    }
+
+    #[tokio::test]
+    async fn memory_keeps_a_ledger() {
+        life(&Ledger::memory()).await;
+    }
+
+    #[tokio::test]
+    async fn a_folder_keeps_a_ledger() {
+        let folder = Folder::new("keeps");
+        life(&Ledger::folder(folder.0.join("below/below")).unwrap()).await;
+        let reopened = Ledger::folder(folder.0.join("below/below")).unwrap();
+        assert_eq!(reopened.load(&stack()).await.unwrap().head.number, 73);
+    }
+
+    #[tokio::test]
+    async fn any_object_store_keeps_a_ledger_below_a_prefix() {
+        let store = Arc::new(InMemory::new());
+        life(&Ledger::object_store(store.clone(), "teams/platform/").unwrap()).await;
+        let root = Ledger::object_store(store.clone(), "").unwrap();
+        assert_eq!(root.load(&stack()).await.unwrap().head.number, 0);
+        let below = ObjectPath::from("teams/platform/inferloop-dev/entries");
+        assert_eq!(store.list(Some(&below)).count().await, 73);
+        assert_eq!(Ledger::object_store(store, "a//b").unwrap_err().code(), Code::InvalidName);
+    }
+
+    #[tokio::test]
+    async fn stores_that_list_in_any_order_are_read_to_the_end() {
+        let folder = Folder::new("order");
+        std::fs::create_dir_all(&folder.0).unwrap();
+        let local = LocalFileSystem::new_with_prefix(&folder.0).unwrap();
+        life(&Ledger::object_store(Arc::new(local), "").unwrap()).await;
+        life(&Ledger::object_store(Arc::new(Shuffled(InMemory::new())), "").unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn half_written_and_strange_files_are_passed_over() {
+        let folder = Folder::new("strange");
+        let ledger = Ledger::folder(&folder.0).unwrap();
+        let mut first = session(&ledger, "a").await;
+        first.commit(vec![intent(1, 0)]).await.unwrap();
+        let entries = folder.0.join("inferloop-dev/entries");
+        // What a crash in the middle of the next write leaves: the staged file, whole or in part.
+        let next = key::entry(&stack(), 3).rsplit('/').next().unwrap().to_owned();
+        std::fs::write(entries.join(format!("{next}#1")), b"landfall-ledger 1 ").unwrap();
+        for name in [".DS_Store", "00000000000000000000.json.bak", "!first.json", "zz"] {
+            std::fs::write(entries.join(name), b"").unwrap();
+        }
+        let reopened = Ledger::folder(&folder.0).unwrap();
+        let loaded = reopened.load(&stack()).await.unwrap();
+        assert_eq!((loaded.head.number, &loaded.state), (2, first.state()));
+        // And the write itself can be made after all.
+        first.commit(vec![done(1)]).await.unwrap();
+        assert_eq!(reopened.load(&stack()).await.unwrap().state, *first.state());
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_a_power_cut_emptied_is_damage() {
+        let folder = Folder::new("emptied");
+        let ledger = Ledger::folder(&folder.0).unwrap();
+        let mut first = session(&ledger, "a").await;
+        first.commit(vec![intent(1, 0)]).await.unwrap();
+        std::fs::write(folder.0.join(key::entry(&stack(), 2)), b"").unwrap();
+        for error in [ledger.load(&stack()).await.unwrap_err(), ledger.peek(&stack()).await.unwrap_err()] {
+            assert_eq!(error.code(), Code::LedgerDamaged);
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_folder_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = Folder::new("private");
+        // The folder itself was made by somebody with looser habits.
+        std::fs::create_dir_all(&folder.0).unwrap();
+        session(&Ledger::folder(&folder.0).unwrap(), "a").await;
+        let mode = std::fs::metadata(folder.0.join("inferloop-dev")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[tokio::test]
+    async fn of_64_starters_on_a_folder_one_gets_the_lease() {
+        let folder = Folder::new("race");
+        let starts = (0..64).map(async |number| {
+            let ledger = Ledger::folder(&folder.0).unwrap();
+            let acquired = ledger.acquire(&stack(), &testing::options(&format!("pod-{number}"))).await.unwrap();
+            usize::from(matches!(acquired, Acquired::Session(_)))
+        });
+        let won: usize = futures_util::future::join_all(starts).await.into_iter().sum();
+        assert_eq!(won, 1);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_unavailable() {
+        let folder = Folder::new("file");
+        std::fs::write(&folder.0, b"a file").unwrap();
+        let error = Ledger::folder(folder.0.join("below")).unwrap_err();
+        std::fs::remove_file(&folder.0).unwrap();
+        assert_eq!(error.code(), Code::LedgerUnavailable);
+    }
+
+    #[tokio::test]
+    async fn names_that_leave_the_folder_are_refused() {
+        let folder = Folder::new("names");
+        let ledger = Ledger::folder(&folder.0).unwrap();
+        for project in ["../up", "a\n", "a//b"] {
+            let stack = crate::resource::StackId::new(project, "dev");
+            assert_eq!(ledger.load(&stack).await.unwrap_err().code(), Code::InvalidName, "{project}");
+            let error = ledger.acquire(&stack, &testing::options("a")).await.unwrap_err();
+            assert_eq!(error.code(), Code::InvalidName, "{project}");
+        }
+        assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);
+    }
+
+    /// A store that lists backwards, and has no condition switched off.
+    #[derive(Debug)]
+    struct Shuffled(InMemory);
+
+    impl std::fmt::Display for Shuffled {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Shuffled")
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStore for Shuffled {
+        async fn put_opts(
+            &self,
+            at: &ObjectPath,
+            data: PutPayload,
+            how: PutOptions,
+        ) -> object_store::Result<PutResult> {
+            self.0.put_opts(at, data, how).await
+        }
+
+        async fn put_multipart_opts(
+            &self,
+            at: &ObjectPath,
+            how: object_store::PutMultipartOptions,
+        ) -> object_store::Result<Box<dyn object_store::MultipartUpload>> {
+            self.0.put_multipart_opts(at, how).await
+        }
+
+        async fn get_opts(&self, at: &ObjectPath, how: GetOptions) -> object_store::Result<GetResult> {
+            self.0.get_opts(at, how).await
+        }
+
+        fn delete_stream(
+            &self,
+            all: BoxStream<'static, object_store::Result<ObjectPath>>,
+        ) -> BoxStream<'static, object_store::Result<ObjectPath>> {
+            self.0.delete_stream(all)
+        }
+
+        fn list(&self, below: Option<&ObjectPath>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+            let sorted = self.0.list(below);
+            futures_util::stream::once(async move {
+                let mut all: Vec<_> = sorted.collect().await;
+                all.reverse();
+                futures_util::stream::iter(all)
+            })
+            .flatten()
+            .boxed()
+        }
+
+        async fn list_with_delimiter(&self, below: Option<&ObjectPath>) -> object_store::Result<ListResult> {
+            self.0.list_with_delimiter(below).await
+        }
+
+        async fn copy_opts(
+            &self,
+            from: &ObjectPath,
+            to: &ObjectPath,
+            how: object_store::CopyOptions,
+        ) -> object_store::Result<()> {
+            self.0.copy_opts(from, to, how).await
+        }
+    }
 }

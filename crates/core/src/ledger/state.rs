@@ -343,3 +343,127 @@ fn damaged(what: &str, subject: impl std::fmt::Display) -> Error {
     Error::new(Code::LedgerDamaged, format!("{what}: {subject}"))
         .hint("nothing was changed; restore the ledger's store to an earlier version, or rebuild it from the cloud")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{converged, done, intent, slot, target};
+    use super::*;
+
+    fn folded(records: &[Record]) -> State {
+        let mut state = State::default();
+        records.iter().for_each(|record| state.record(record).unwrap());
+        state
+    }
+
+    fn of_generation(record: Record, generation: u32) -> Record {
+        match record {
+            Record::Intent(mut intent) => {
+                intent.slot.generation = generation;
+                Record::Intent(intent)
+            }
+            Record::Done { mut slot, id, outputs } => {
+                slot.generation = generation;
+                Record::Done { slot, id: format!("{id}-{generation}"), outputs }
+            }
+            other => other,
+        }
+    }
+
+    fn failed(number: usize, remains: bool) -> Record {
+        Record::Failed { slot: slot(number), verb: Verb::Create, code: "LF4005".into(), message: "m".into(), remains }
+    }
+
+    #[test]
+    fn an_intent_leads_to_the_object_until_its_outcome() {
+        let mut state = folded(&[intent(1, 0)]);
+        assert_eq!(state.all().map(|(_, id)| id).collect::<Vec<_>>(), [None]);
+        state.record(&Record::Accepted { slot: slot(1), id: "subnet-1".into() }).unwrap();
+        assert_eq!(state.all().map(|(_, id)| id).collect::<Vec<_>>(), [Some("subnet-1")]);
+        state.record(&done(1)).unwrap();
+        assert!(state.intents.is_empty());
+        let held = &state.resources[&slot(1).address];
+        assert_eq!(held.generation, 0);
+        assert_eq!(held.outputs["AvailabilityZone"].as_str(), Some("eu-west-1a"));
+        state.record(&Record::Deleted { slot: slot(1) }).unwrap();
+        assert!(state.is_empty());
+    }
+
+    #[test]
+    fn a_replaced_object_is_deposed_until_it_is_gone() {
+        let mut state = folded(&[intent(1, 0), done(1), of_generation(intent(1, 1), 1), of_generation(done(1), 1)]);
+        assert_eq!(state.resources[&slot(1).address].generation, 1);
+        assert_eq!(state.deposed[&slot(1)].id, format!("subnet-{:017}", 1));
+        assert_eq!(state.next_generation(&slot(1).address), 2);
+        state.record(&Record::Deleted { slot: slot(1) }).unwrap();
+        assert!(state.deposed.is_empty());
+        assert_eq!(state.resources[&slot(1).address].generation, 1);
+    }
+
+    #[test]
+    fn a_failure_keeps_the_intent_only_while_the_object_may_exist() {
+        let state = folded(&[intent(1, 0), failed(1, true), intent(2, 0), failed(2, false)]);
+        assert!(state.intents.contains_key(&slot(1)));
+        assert!(!state.intents.contains_key(&slot(2)));
+        assert_eq!(state.failures.len(), 2);
+        assert_eq!(state.next_generation(&slot(2).address), 1);
+        assert!(!folded(&[intent(1, 0), failed(1, true), done(1)]).failures.contains_key(&slot(1)));
+    }
+
+    #[test]
+    fn whatever_is_intended_ends_convergence() {
+        assert!(folded(&[converged("g")]).converged.is_some());
+        for record in [intent(1, 0), Record::Deleted { slot: slot(1) }, Record::Forgotten { slot: slot(1) }] {
+            assert!(folded(&[converged("g"), record]).converged.is_none());
+        }
+        assert!(folded(&[converged("g"), Record::Renew, Record::Release]).converged.is_some());
+    }
+
+    #[test]
+    fn contradictions_are_damage() {
+        let protection = Record::Protection { address: slot(1).address, protected: true };
+        for record in [done(1), Record::Accepted { slot: slot(1), id: "i".into() }, protection] {
+            assert_eq!(State::default().record(&record).unwrap_err().code(), Code::LedgerDamaged);
+            assert_eq!(State::default().accepts(&[record]).unwrap_err().code(), Code::LedgerDamaged);
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_is_the_whole_state() {
+        let state = folded(&[Record::Target(target()), intent(1, 0), done(1), intent(2, 0)]);
+        let text = serde_json::to_string(&Record::Checkpoint(Box::new(state.clone()))).unwrap();
+        assert_eq!(folded(&[intent(9, 0), serde_json::from_str(&text).unwrap()]), state);
+    }
+
+    fn any_record() -> impl Strategy<Value = Record> {
+        (0_usize..3, 0_u32..2, 0_u8..8).prop_map(|(number, generation, sort)| {
+            let slot = Slot { generation, ..slot(number) };
+            match sort {
+                0 | 1 => of_generation(intent(number, 0), generation),
+                2 => Record::Accepted { slot, id: "id".into() },
+                3 => of_generation(done(number), generation),
+                4 => Record::Deleted { slot },
+                5 => failed(number, generation == 0),
+                6 => Record::Protection { address: slot.address, protected: true },
+                _ => Record::Forgotten { slot },
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_folds_and_nothing_else(
+            before in proptest::collection::vec(any_record(), 0..12),
+            records in proptest::collection::vec(any_record(), 0..8),
+        ) {
+            let mut state = State::default();
+            for record in &before {
+                let _ = state.record(record);
+            }
+            let accepted = state.accepts(&records).is_ok();
+            let folds = records.iter().all(|record| state.record(record).is_ok());
+            prop_assert_eq!(accepted, folds);
+        }
+    }
+}

@@ -187,3 +187,207 @@ fn fraction(name: &str) -> f64 {
     let hash = Sha256::digest(name.as_bytes());
     f64::from(u16::from_be_bytes([hash[0], hash[1]])) / f64::from(u16::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::testing::{Fault, TestClock, TestStore, converged, intent, options, session, stack};
+    use super::super::{Acquired, key};
+    use super::*;
+    use crate::Code;
+    use crate::clock::Clock;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn watch(clock: &TestClock, ledger: &Ledger, holder: &str) -> Watch {
+        match clock.run(ledger.acquire(&stack(), &options(holder))).unwrap() {
+            Acquired::Held(watch) => *watch,
+            Acquired::Session(_) => panic!("the lease is held"),
+        }
+    }
+
+    #[test]
+    fn a_dead_holder_is_replaced_in_time_and_cannot_come_back() {
+        for waiter in ["b", "c", "pod-17", "x"] {
+            let clock = TestClock::default();
+            let store = TestStore::new(&clock, Duration::from_millis(20));
+            let mut dead = clock.run(session(&store.ledger(), "a"));
+            let mut watch = watch(&clock, &store.ledger(), waiter);
+            // The last sign of life comes while somebody waits.
+            clock.run(async {
+                assert!(matches!(watch.next().await.unwrap(), Watched::Still(_)));
+                dead.commit(vec![intent(1, 0)]).await.unwrap();
+            });
+            let died = clock.now();
+            let session = clock.run(async {
+                loop {
+                    if let Watched::Expired = watch.next().await.unwrap() {
+                        return watch.acquire().await.unwrap().unwrap();
+                    }
+                }
+            });
+            let took = clock.now() - died;
+            assert!(took >= 30 * SECOND && took <= 32 * SECOND, "{waiter}: {took:?}");
+            assert_eq!((session.epoch(), session.state().intents.len()), (2, 1));
+            assert_eq!(clock.run(dead.renew()).unwrap_err().code(), Code::LeaseLost);
+        }
+    }
+
+    #[test]
+    fn the_holder_stops_before_anybody_may_take_over() {
+        let clock = TestClock::default();
+        let store = TestStore::new(&clock, Duration::from_millis(700));
+        let holder = clock.run(session(&store.ledger(), "a"));
+        let mut watch = watch(&clock, &store.ledger(), "b");
+        clock.run(async {
+            loop {
+                match watch.next().await.unwrap() {
+                    Watched::Still(_) => {}
+                    Watched::Expired => break,
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+        assert_eq!(holder.remaining(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_holder_that_renews_is_left_alone() {
+        let clock = TestClock::default();
+        let store = TestStore::new(&clock, Duration::ZERO);
+        let mut holder = clock.run(session(&store.ledger(), "a"));
+        let mut watch = watch(&clock, &store.ledger(), "b");
+        while clock.now() < 300 * SECOND {
+            clock.run(async {
+                if holder.renew_due().is_zero() {
+                    holder.renew().await.unwrap();
+                }
+                let watched = watch.next().await.unwrap();
+                assert!(matches!(watched, Watched::Still(_) | Watched::Moved), "{watched:?}");
+                // Whoever tries all the same gets nothing.
+                assert!(watch.acquire().await.unwrap().is_none());
+            });
+        }
+        clock.run(holder.renew()).unwrap();
+    }
+
+    #[test]
+    fn a_waiter_reads_once_a_second() {
+        let clock = TestClock::default();
+        let store = TestStore::new(&clock, Duration::from_millis(10));
+        let mut holder = clock.run(session(&store.ledger(), "a"));
+        let ledger = store.ledger();
+        let mut watch = watch(&clock, &ledger, "b");
+        for (between, slack) in [(7 * SECOND, 60 / 7 + 1), (Duration::from_millis(100), 3)] {
+            let (reads, start, mut next) = (ledger.reads(), clock.now(), clock.now());
+            while clock.now() - start < 60 * SECOND {
+                clock.run(async {
+                    if clock.now() >= next {
+                        holder.renew().await.unwrap();
+                        next = clock.now() + between;
+                    }
+                    watch.next().await.unwrap();
+                });
+            }
+            // A head that moves after it stood still is read as well.
+            let took = ledger.reads() - reads;
+            assert!(took <= 61 + slack, "{took} reads, a write every {between:?}");
+        }
+    }
+
+    #[test]
+    fn convergence_and_release_are_seen_within_two_seconds() {
+        let clock = TestClock::default();
+        let store = TestStore::new(&clock, Duration::ZERO);
+        let mut holder = clock.run(session(&store.ledger(), "a"));
+        let mut watch = watch(&clock, &store.ledger(), "b");
+        clock.run(async {
+            assert!(matches!(watch.next().await.unwrap(), Watched::Still(_)));
+            holder.commit(vec![intent(1, 0)]).await.unwrap();
+            assert_eq!(watch.next().await.unwrap(), Watched::Moved);
+            let start = clock.now();
+            let head = holder.release(vec![converged("g")]).await.unwrap();
+            let peek = loop {
+                match watch.next().await.unwrap() {
+                    Watched::Moved => {}
+                    Watched::Converged(peek) => break peek,
+                    other => panic!("{other:?}"),
+                }
+            };
+            assert!(clock.now() - start <= 2 * SECOND);
+            assert_eq!((peek.converged().unwrap().graph.as_str(), &peek.head), ("g", &head));
+            // Whoever wants something else takes the lease.
+            assert_eq!(watch.next().await.unwrap(), Watched::Released);
+            assert_eq!(watch.holder(), None);
+            assert_eq!(watch.acquire().await.unwrap().unwrap().epoch(), 2);
+        });
+    }
+
+    #[test]
+    fn a_new_holder_is_noticed() {
+        let clock = TestClock::default();
+        let store = TestStore::new(&clock, Duration::ZERO);
+        let mut first = clock.run(session(&store.ledger(), "a"));
+        let mut watch = watch(&clock, &store.ledger(), "b");
+        clock.run(async {
+            first.release(vec![]).await.unwrap();
+            let longer = options("c").time_to_live(90 * SECOND);
+            let Acquired::Session(mut third) = store.ledger().acquire(&stack(), &longer).await.unwrap() else {
+                panic!("the lease is free");
+            };
+            third.commit(vec![intent(1, 0)]).await.unwrap();
+            while watch.holder() != Some("c") {
+                watch.next().await.unwrap();
+            }
+            let start = clock.now();
+            while watch.next().await.unwrap() != Watched::Expired {}
+            assert!(clock.now() - start >= 88 * SECOND, "its own time to live counts");
+        });
+    }
+
+    #[test]
+    fn one_of_many_waiters_takes_over() {
+        let clock = TestClock::default();
+        let store = TestStore::new(&clock, Duration::from_millis(30));
+        clock.run(session(&store.ledger(), "a"));
+        let mut watches: Vec<_> =
+            (0..16).map(|number| watch(&clock, &store.ledger(), &format!("pod-{number}"))).collect();
+        let sessions = clock.run(futures_util::future::join_all(watches.iter_mut().map(async |watch| {
+            loop {
+                match watch.next().await.unwrap() {
+                    Watched::Still(_) => {}
+                    Watched::Expired => return watch.acquire().await.unwrap(),
+                    // Another waiter was faster.
+                    _ => return None,
+                }
+            }
+        })));
+        assert_eq!(sessions.iter().flatten().count(), 1);
+    }
+
+    #[test]
+    fn trouble_with_the_store_does_not_end_the_watch() {
+        let clock = TestClock::default();
+        let store = TestStore::new(&clock, Duration::ZERO);
+        let mut holder = clock.run(session(&store.ledger(), "a"));
+        let mut watch = watch(&clock, &store.ledger(), "b");
+        store.gets([Fault::Fails; 3]);
+        assert!(matches!(clock.run(watch.next()).unwrap(), Watched::Still(_)), "a passing fault is passed over");
+        store.gets([Fault::Fails; 4]);
+        assert_eq!(clock.run(watch.next()).unwrap_err().code(), Code::LedgerUnavailable);
+        clock.run(holder.renew()).unwrap();
+        store.gets([Fault::None].into_iter().chain([Fault::Fails; 4]));
+        assert_eq!(clock.run(watch.next()).unwrap_err().code(), Code::LedgerUnavailable, "listed, not read");
+        assert_eq!(clock.run(watch.next()).unwrap(), Watched::Moved);
+        store.objects().remove(&key::entry(&stack(), 2));
+        assert_eq!(clock.run(watch.next()).unwrap_err().code(), Code::LedgerDamaged, "an entry is gone");
+    }
+
+    #[test]
+    fn waiters_look_at_different_times() {
+        let all: std::collections::BTreeSet<_> =
+            (0..64).map(|number| (fraction(&format!("pod-{number}")) * 1000.0) as u64).collect();
+        assert!(all.len() > 50 && all.iter().all(|at| *at <= 1000), "{all:?}");
+    }
+}
