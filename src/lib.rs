@@ -1,4 +1,46 @@
-//! Landfall.
+#![doc = include_str!("../README.md")]
 
+mod builder;
+mod outputs;
+mod platform;
 #[cfg(feature = "terminal")]
 pub mod terminal;
+
+pub use builder::PlatformBuilder;
+pub use outputs::Outputs;
+pub use platform::Platform;
+
+pub use landfall_core::{
+    Code, Error, Problems, Remains, Result, Retry, apply, clock, cloud, config, driver, error, event, graph, join,
+    kind, ledger, list, map, plan, properties, resource, sample, scope, secret, sim, stack, units,
+};
+
+/// Amazon Web Services: expansions, native types, the CloudFormation export.
+pub mod aws {
+    pub use landfall_aws::*;
+
+    use landfall_core::sim::{SimCloud, Time};
+
+    /// A simulated AWS region for any number of platforms.
+    #[must_use]
+    pub fn simulated(region: &str, seed: u64, time: Time) -> SimCloud {
+        crate::builder::simulated(&Aws::new(region), seed, time)
+    }
+}
+
+/// Kubernetes: expansions of mesh and service.
+pub mod k8s {
+    pub use landfall_k8s::*;
+}
+
+/// What most programs need: `use landfall::prelude::*`.
+pub mod prelude {
+    pub use crate::aws::Aws;
+    pub use crate::kind::{
+        Accelerator, BucketSpec, CacheSpec, ClusterSpec, DatabaseSpec, DependencyKind, MeshSpec, Nat, NetworkSpec,
+        NodePoolSpec, Ref, ServiceSpec, Size,
+    };
+    pub use crate::ledger::Ledger;
+    pub use crate::units::{Cpu, GiB, Memory, Range, Rate, Span};
+    pub use crate::{Error, Outputs, Platform, PlatformBuilder, Result};
+}

@@ -13,6 +13,11 @@ pub trait Cloud: Network + Cluster + NodePool + Database + Cache + Bucket + Acce
     /// The cloud's name in addresses, such as `aws`.
     fn name(&self) -> &'static str;
 
+    /// The partition of the region, such as `aws`; empty where the cloud has none.
+    fn partition(&self) -> &'static str {
+        ""
+    }
+
     /// The region things are made in.
     fn region(&self) -> &str;
 

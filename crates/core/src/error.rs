@@ -75,6 +75,8 @@ codes! {
     LegacyApiVersion = "LF2010", "The file uses an apiVersion that collides with the core API group.";
     RateWithoutUnit = "LF2011", "A rate has no unit.";
     Contradiction = "LF2012", "Two fields contradict each other.";
+    AmbiguousValue = "LF2013", "Other readers of YAML take the value for something else.";
+    Unreadable = "LF2014", "The file cannot be read.";
     // 3xxx: planning.
     Protected = "LF3001", "The change would destroy protected data.";
     StalePlan = "LF3002", "The world moved since the plan was made.";
@@ -299,6 +301,32 @@ impl Error {
         self
     }
 
+    /// The same error under another code and message.
+    #[must_use]
+    pub(crate) fn renamed(mut self, code: Code, message: String) -> Self {
+        self.0.code = code;
+        self.0.message = message;
+        self
+    }
+
+    /// The same error with every text of it changed; of the error beneath only the text stays.
+    #[must_use]
+    pub(crate) fn map_texts(mut self, change: &dyn Fn(&str) -> String) -> Self {
+        let inner = &mut self.0;
+        inner.message = change(&inner.message);
+        for text in [&mut inner.hint, &mut inner.detail, &mut inner.during].into_iter().flatten() {
+            *text = change(text);
+        }
+        if let Some(answer) = &mut inner.answer {
+            answer.message = change(&answer.message);
+        }
+        inner.parts = std::mem::take(&mut inner.parts).into_iter().map(|part| part.map_texts(change)).collect();
+        if let Some(source) = inner.source.take() {
+            inner.source = Some(std::sync::Arc::new(Hidden(change(&source.to_string()))));
+        }
+        self
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -416,6 +444,11 @@ impl std::error::Error for Error {
         self.0.source.as_deref().map(|source| source as _)
     }
 }
+
+/// An error beneath of which only the text is left.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Hidden(String);
 
 /// A list of problems that grows, so that a caller sees all of them at once.
 ///

@@ -3,8 +3,10 @@
 //! This crate opens no socket and knows no cloud. The clouds' crates expand kinds into native resources and bring
 //! drivers for them; the facade crate `landfall` ties both together.
 
+pub mod apply;
 pub mod clock;
 pub mod cloud;
+pub mod config;
 pub mod driver;
 pub mod error;
 pub mod event;
@@ -13,8 +15,10 @@ pub mod kind;
 pub mod ledger;
 pub mod plan;
 pub mod resource;
+pub mod sample;
 pub mod scope;
 pub mod secret;
+pub mod sim;
 pub mod stack;
 pub mod units;
 

@@ -106,17 +106,40 @@ impl<'a> Scope<'a> {
         set: impl FnOnce(&mut Resource),
     ) -> Result<Native> {
         let address = self.address(part)?;
-        let of = self.catalog.get(type_name).map_err(|error| error.at(&address))?;
-        let mut resource = Resource::new(address.clone(), type_name, properties);
-        resource.protected = of.holds_data;
-        resource.origin.clone_from(&self.origin);
-        let mut tags = self.stack.tags.clone();
-        tags.entry("Name".to_owned()).or_insert_with(|| format!("{}-{}-{part}", self.stack.id, self.name));
-        Marks::new(&self.stack.id, &address, 0).write(of, &tags, &mut resource.properties);
+        let mut resource = self.resource(address.clone(), part, type_name, properties)?;
         set(&mut resource);
         if self.resources.insert(address.clone(), resource).is_some() {
             return Err(Error::new(Code::NameTaken, format!("the expansion adds a part twice: {part}")).at(&address));
         }
+        Ok(Native { address })
+    }
+
+    /// Adds, once, a native resource that several declarations share and none owns, such as a namespace. Its address is
+    /// `cloud/kind/name/part`, whoever adds it first, so it does not move when one of them goes. Every declaration must
+    /// therefore describe it alike: from the stack, not from itself.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] when two descriptions differ; else as [`Scope::native`].
+    pub fn shared(
+        &mut self,
+        kind: &str,
+        name: &str,
+        part: &str,
+        type_name: &str,
+        properties: Properties,
+        set: impl FnOnce(&mut Resource),
+    ) -> Result<Native> {
+        let address = Address::new(self.cloud, kind, name, part)?;
+        let mut resource = self.resource(address.clone(), part, type_name, properties)?;
+        set(&mut resource);
+        if let Some(added) = self.resources.get(&address) {
+            resource.origin.clone_from(&added.origin);
+            if *added != resource {
+                return Err(Error::internal("declarations describe what they share differently").at(&address));
+            }
+            return Ok(Native { address });
+        }
+        self.resources.insert(address.clone(), resource);
         Ok(Native { address })
     }
 
@@ -245,6 +268,20 @@ impl<'a> Scope<'a> {
     /// [`Code::UnknownReference`].
     pub fn service(&self, of: &Ref<ServiceSpec>) -> Result<&'a ServiceOutputs> {
         find(&self.outputs.services, of)
+    }
+}
+
+impl Scope<'_> {
+    fn resource(&self, address: Address, part: &str, type_name: &str, properties: Properties) -> Result<Resource> {
+        let of = self.catalog.get(type_name).map_err(|error| error.at(&address))?;
+        let mut resource = Resource::new(address, type_name, properties);
+        resource.protected = of.holds_data;
+        resource.origin.clone_from(&self.origin);
+        let mut tags = self.stack.tags.clone();
+        tags.entry("Name".to_owned())
+            .or_insert_with(|| format!("{}-{}-{part}", self.stack.id, resource.address.name()));
+        Marks::new(&self.stack.id, &resource.address, 0).write(of, &tags, &mut resource.properties);
+        Ok(resource)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::ServiceSpec;
 use crate::Result;
-use crate::resource::Value;
+use crate::resource::{Address, Value};
 use crate::scope::Scope;
 
 /// How one cloud lets the pods of a service reach what the service depends on.
@@ -33,4 +34,13 @@ pub struct AccessOutputs {
     pub secret_provider: String,
     /// Ports it may call on the data subnets: (what for, port).
     pub egress_ports: Vec<(String, u16)>,
+    /// Fixed addresses it may call besides: (what for, range, port), such as the agent that hands out credentials.
+    pub egress_addresses: Vec<(String, Ipv4Net, u16)>,
+    /// What must exist before the first pod starts although no value refers to it, such as the binding of its identity.
+    pub wait_for: Vec<Address>,
+}
+
+impl AccessOutputs {
+    /// The directory in which a workload finds its files of secrets; the variable `SECRETS_DIRECTORY` names it too.
+    pub const SECRETS_DIRECTORY: &'static str = "/etc/secrets";
 }

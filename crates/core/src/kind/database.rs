@@ -215,3 +215,62 @@ pub(super) fn types() -> Vec<crate::resource::ResourceType> {
         },
     ]
 }
+
+/// How to reach a database: where, as whom, and where the cloud keeps the password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// `postgres://user@host:port/postgres?sslmode=require`, without a password.
+    pub url: url::Url,
+    /// Where the password is.
+    pub password: StoredSecret,
+}
+
+/// A secret in the cloud's own store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSecret {
+    /// Its id there.
+    pub id: String,
+    /// The key within its JSON text.
+    pub key: String,
+}
+
+impl DatabaseOutputs {
+    /// How to reach the server as its administrative user. Nothing secret is in it.
+    ///
+    /// # Errors
+    /// [`crate::Code::NotFound`] before the database exists.
+    ///
+    /// ```
+    /// use landfall_core::kind::DatabaseOutputs;
+    /// use landfall_core::resource::Value;
+    ///
+    /// let mut outputs = DatabaseOutputs::new("aws/database/main/instance".parse()?, Value::from("main"));
+    /// assert!(outputs.url().is_err(), "it does not exist yet");
+    /// outputs.host = "main.abc.eu-west-1.rds.amazonaws.com".into();
+    /// outputs.port = 5432.into();
+    /// outputs.user = "landfall".into();
+    /// outputs.secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:main".into();
+    /// let connection = outputs.url()?;
+    /// assert_eq!(connection.url.host_str(), Some("main.abc.eu-west-1.rds.amazonaws.com"));
+    /// assert_eq!(connection.password.key, "password");
+    /// # Ok::<(), landfall_core::Error>(())
+    /// ```
+    pub fn url(&self) -> Result<Connection> {
+        use crate::{Code, Error};
+        let text = |value: &Value| match value {
+            Value::Text(text) => Some(text.clone()),
+            Value::Integer(number) => Some(number.to_string()),
+            _ => None,
+        };
+        let parts = (text(&self.host), text(&self.port), text(&self.user), text(&self.secret));
+        let (Some(host), Some(port), Some(user), Some(id)) = parts else {
+            return Err(Error::new(Code::NotFound, "the database does not exist yet")
+                .at(&self.native)
+                .hint("call converge first"));
+        };
+        let url = format!("postgres://{user}@{host}:{port}/postgres?sslmode=require");
+        let url =
+            url::Url::parse(&url).map_err(|error| Error::internal("a database's address is no URL").because(error))?;
+        Ok(Connection { url, password: StoredSecret { id, key: "password".to_owned() } })
+    }
+}

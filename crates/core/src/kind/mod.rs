@@ -9,6 +9,7 @@ mod mesh;
 mod network;
 mod node_pool;
 mod service;
+mod validate;
 
 pub use access::{Access, AccessOutputs};
 pub use bucket::{Bucket, BucketOutputs, BucketSpec};
@@ -24,6 +25,7 @@ pub use service::{
     Autoscaling, Dependency, DependencyKind, Disruption, Ingress, Isolation, Metrics, Probe, Resources, Service,
     ServiceMesh, ServiceOutputs, ServiceSpec, ServiceType, Tracing,
 };
+pub use validate::validate;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterSpec, Ref};
+use super::{ClusterSpec, Effect, NodePoolSpec, Ref};
 use crate::Result;
 use crate::resource::Value;
 use crate::scope::Scope;
@@ -275,6 +275,37 @@ impl ServiceSpec {
     pub fn secret(mut self, file: impl Into<String>, name: impl Into<String>) -> Self {
         self.secrets.insert(file.into(), name.into());
         self
+    }
+}
+
+impl ServiceSpec {
+    /// The most replicas it can have.
+    #[must_use]
+    pub fn most_replicas(&self) -> u32 {
+        self.autoscaling.map_or(self.replicas, |autoscaling| autoscaling.max_replicas.max(self.replicas))
+    }
+
+    /// Whether its replicas may run on nodes of this pool, which have this many accelerators each.
+    ///
+    /// Accelerators are for those that ask for them, spot nodes for those that may be interrupted; other taints of a
+    /// user keep services off.
+    #[must_use]
+    pub fn may_run_on(&self, pool: &NodePoolSpec, accelerators: u32) -> bool {
+        if pool.spot && !self.interruptible {
+            return false;
+        }
+        match self.resources.gpu {
+            0 => accelerators == 0 && (pool.spot || pool.taints.iter().all(|taint| !taint.effect.repels())),
+            wanted => accelerators >= wanted,
+        }
+    }
+}
+
+impl Effect {
+    /// Whether pods that do not tolerate it stay away altogether.
+    #[must_use]
+    pub fn repels(self) -> bool {
+        self != Self::PreferNoSchedule
     }
 }
 

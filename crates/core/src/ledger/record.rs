@@ -112,6 +112,47 @@ pub enum Record {
     Checkpoint(Box<State>),
 }
 
+impl Record {
+    /// The names of all kinds that this version knows, as they are written.
+    pub(super) const KNOWN: &'static [&'static str] = &[
+        "target",
+        "lease",
+        "renew",
+        "release",
+        "intent",
+        "accepted",
+        "done",
+        "deleted",
+        "failed",
+        "forgotten",
+        "protection",
+        "consent",
+        "converged",
+        "checkpoint",
+    ];
+
+    /// The name of its kind, as it is written.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Target(_) => "target",
+            Self::Lease { .. } => "lease",
+            Self::Renew => "renew",
+            Self::Release => "release",
+            Self::Intent(_) => "intent",
+            Self::Accepted { .. } => "accepted",
+            Self::Done { .. } => "done",
+            Self::Deleted { .. } => "deleted",
+            Self::Failed { .. } => "failed",
+            Self::Forgotten { .. } => "forgotten",
+            Self::Protection { .. } => "protection",
+            Self::Consent(_) => "consent",
+            Self::Converged(_) => "converged",
+            Self::Checkpoint(_) => "checkpoint",
+        }
+    }
+}
+
 /// Agreement to delete or replace one protected object, in one plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consent {

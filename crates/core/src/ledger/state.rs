@@ -43,6 +43,13 @@ pub struct State {
     pub failures: BTreeMap<Slot, Failure>,
     /// Set while nothing was intended since everything was as wanted.
     pub converged: Option<Converged>,
+    /// The specs that were last converged on, while `converged` is not set. See [`State::last_specs`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub specs: BTreeMap<String, serde_json::Value>,
+    /// The first generation that was never used, of addresses that lost an object: a token or a name that the cloud may
+    /// still remember is not given to another object.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub generations: BTreeMap<Address, u32>,
 }
 
 /// Who may write.
@@ -162,7 +169,7 @@ impl State {
             Record::Release => self.lease.holder = None,
             Record::Renew | Record::Consent(_) => {}
             Record::Intent(intent) => {
-                self.converged = None;
+                self.unsettle();
                 self.intents.insert(intent.slot.clone(), (**intent).clone());
             }
             Record::Accepted { slot, id } => {
@@ -175,7 +182,9 @@ impl State {
                 self.hold(intent, id, outputs);
             }
             Record::Deleted { slot } | Record::Forgotten { slot } => {
-                self.converged = None;
+                self.unsettle();
+                let unused = self.generations.entry(slot.address.clone()).or_default();
+                *unused = slot.generation.saturating_add(1).max(*unused);
                 self.intents.remove(slot);
                 self.failures.remove(slot);
                 self.deposed.remove(slot);
@@ -194,19 +203,86 @@ impl State {
                 self.resources.get_mut(address).ok_or_else(|| damaged("protection of nothing", address))?.protected =
                     *protected;
             }
-            Record::Converged(converged) => self.converged = Some((**converged).clone()),
+            Record::Converged(converged) => {
+                self.converged = Some((**converged).clone());
+                self.specs.clear();
+            }
             Record::Checkpoint(state) => *self = (**state).clone(),
         }
         Ok(())
     }
 
-    /// The next generation of an address: larger than any that was ever intended and is still known.
+    /// Says whether these records, in this order, would fold, without folding them and without a copy of the state.
+    ///
+    /// # Errors
+    /// What [`State::record`] would say.
+    pub fn accepts(&self, records: &[Record]) -> Result<()> {
+        // What the records before would have changed: intents by slot, generations of held objects by address.
+        let mut open: BTreeMap<&Slot, bool> = BTreeMap::new();
+        let mut held: BTreeMap<&Address, Option<u32>> = BTreeMap::new();
+        let intended = |open: &BTreeMap<&Slot, bool>, slot: &Slot| {
+            open.get(slot).copied().unwrap_or_else(|| self.intents.contains_key(slot))
+        };
+        let generation = |held: &BTreeMap<&Address, Option<u32>>, address: &Address| {
+            held.get(address).copied().unwrap_or_else(|| self.resources.get(address).map(|held| held.generation))
+        };
+        for record in records {
+            match record {
+                Record::Intent(intent) => {
+                    open.insert(&intent.slot, true);
+                }
+                Record::Accepted { slot, .. } if !intended(&open, slot) => {
+                    return Err(damaged("an acceptance without an intent", slot));
+                }
+                Record::Done { slot, .. } => {
+                    if !intended(&open, slot) {
+                        return Err(damaged("an outcome without an intent", slot));
+                    }
+                    open.insert(slot, false);
+                    held.insert(&slot.address, Some(slot.generation));
+                }
+                Record::Deleted { slot } | Record::Forgotten { slot } => {
+                    open.insert(slot, false);
+                    if generation(&held, &slot.address) == Some(slot.generation) {
+                        held.insert(&slot.address, None);
+                    }
+                }
+                Record::Failed { slot, remains: false, .. } => {
+                    open.insert(slot, false);
+                }
+                Record::Protection { address, .. } if generation(&held, address).is_none() => {
+                    return Err(damaged("protection of nothing", address));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The next generation of an address: larger than any that was ever used there.
     #[must_use]
     pub fn next_generation(&self, address: &Address) -> u32 {
-        let known = self.resources.get(address).map(|held| held.generation);
-        let slots = self.deposed.keys().chain(self.intents.keys()).chain(self.failures.keys());
-        let others = slots.filter(|slot| slot.address == *address).map(|slot| slot.generation);
-        known.into_iter().chain(others).max().map_or(0, |newest| newest + 1)
+        fn newest<T>(slots: &BTreeMap<Slot, T>, address: &Address) -> Option<u32> {
+            let range = Slot::new(address, 0)..=Slot::new(address, u32::MAX);
+            slots.range(range).next_back().map(|(slot, _)| slot.generation)
+        }
+        let held = self.resources.get(address).map(|held| held.generation);
+        let used =
+            [held, newest(&self.deposed, address), newest(&self.intents, address), newest(&self.failures, address)];
+        let next = used.into_iter().flatten().max().map_or(0, |newest| newest.saturating_add(1));
+        next.max(self.generations.get(address).copied().unwrap_or_default())
+    }
+
+    /// The declarations' specs that were last converged on, by `kind/name`. They outlive an interrupted run.
+    #[must_use]
+    pub fn last_specs(&self) -> &BTreeMap<String, serde_json::Value> {
+        self.converged.as_ref().map_or(&self.specs, |converged| &converged.specs)
+    }
+
+    fn unsettle(&mut self) {
+        if let Some(converged) = self.converged.take() {
+            self.specs = converged.specs;
+        }
     }
 
     fn hold(&mut self, intent: Intent, id: &str, outputs: &Properties) {
@@ -223,6 +299,11 @@ impl State {
             protected,
             origin,
         };
+        if let Some(deposed) = self.deposed.get_mut(&slot) {
+            // A replaced object is changed once more before it is deleted; it does not become the current one.
+            *deposed = held;
+            return;
+        }
         if let Some(old) = self.resources.insert(slot.address.clone(), held)
             && old.generation != slot.generation
         {
@@ -247,6 +328,9 @@ impl State {
 }
 
 /// Which stack an entry must belong to.
+///
+/// # Errors
+/// [`Code::LedgerForeign`] when it is another's.
 pub fn same_stack(entry: &Entry, stack: &StackId) -> Result<()> {
     if entry.stack == *stack {
         return Ok(());

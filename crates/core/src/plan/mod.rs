@@ -1,4 +1,35 @@
 //! The plan: every change in order, each with its reasons, hashed. It leaves apply no choice.
+//!
+//! The way of a plan: [`observations_needed`] says what must be looked at, [`look`] looks with a reader that cannot
+//! write, [`plan`] compares what is wanted with what is recorded and seen. Only `look` is asynchronous; `plan` is pure.
+//!
+//! Inside, `survey` puts the ledger's and the cloud's word on each address together, `decide` chooses a fate for each
+//! address in the order of dependencies, `build` writes steps and operations, `order` says what waits for what.
+
+mod alike;
+mod build;
+mod consent;
+mod decide;
+mod diff;
+mod json;
+mod known;
+mod look;
+mod operations;
+mod order;
+mod reason;
+mod risk;
+mod survey;
+mod text;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
+pub use build::{Input, Mode, plan};
+pub use look::{Seen, look, look_with_census, observations_needed};
+pub use reason::{SpecNow, specs_of};
+pub use text::Style;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +66,26 @@ pub struct Plan {
     pub drift: Vec<Drift>,
     /// Agreements to lose protected objects, given for this plan.
     pub consents: Vec<Consent>,
+    /// For each address that the ledger knew, a digest of what it knew: says what moved when the plan is stale.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub base_resources: BTreeMap<Address, String>,
+    /// How long the apply usually takes.
+    #[serde(default)]
+    pub usual: Span,
+}
+
+/// The version of [`Plan`] that this version of Landfall writes.
+pub const FORMAT: u32 = 1;
+
+/// A range of durations, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Near the fastest seen.
+    pub low: u64,
+    /// The median.
+    pub typical: u64,
+    /// Near the slowest seen.
+    pub high: u64,
 }
 
 /// One change of one resource.
@@ -54,7 +105,7 @@ pub struct Step {
     pub reasons: Vec<Reason>,
     /// How dangerous it is.
     pub risk: Risk,
-    /// Whether it needs consent before it can be applied.
+    /// Whether it needs consent before it can be applied; true also when consent was given.
     pub needs_consent: bool,
     /// Where the resource was declared. Not part of the hash.
     pub origin: Option<Position>,
@@ -81,6 +132,8 @@ pub enum Change {
     Forget,
     /// Its protection is switched; nothing in the cloud changes.
     Protection,
+    /// The ledger catches up with the cloud, which is as wanted already; nothing in the cloud changes.
+    Settle,
 }
 
 /// How dangerous a change is; the first is the worst.
@@ -164,8 +217,11 @@ pub enum Reason {
 pub struct Operation {
     /// Which object.
     pub slot: Slot,
-    /// What is called. `Read` stands for operations that only write the ledger: adopt, forget, protection.
+    /// What is called. `Read` stands for operations that only write the ledger: then `books` says what is written.
     pub verb: Verb,
+    /// What is written when nothing is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub books: Option<Books>,
     /// The step it belongs to: an index into [`Plan::steps`].
     pub step: usize,
     /// Indices of the operations it waits for.
@@ -176,6 +232,9 @@ pub struct Operation {
     pub properties: Properties,
     /// Property paths that differ, for updates.
     pub changed: Vec<String>,
+    /// Property paths whose values are secret: whoever shows the properties masks them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// The cloud's id, where the object exists.
     pub id: Option<String>,
     /// How the object is found without its id; for creates it is made when the references are resolved.
@@ -186,6 +245,21 @@ pub struct Operation {
     pub cluster: Option<Address>,
     /// Whether it is protected from now on.
     pub protected: bool,
+}
+
+/// What an operation writes into the ledger without changing anything in the cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Books {
+    /// The object of this id is ours from now on: intent and outcome, with the outputs that a look at it gives.
+    Adopt,
+    /// The object that is held is as wanted: intent and outcome, with the outputs that a look at it gives.
+    Settle,
+    /// The object is gone from the cloud, or never came to be: a deletion.
+    Gone,
+    /// Protection is as [`Operation::protected`] says.
+    Protection,
 }
 
 /// Where the cloud differs from what was last applied.

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Properties, ResourceType, StackId, TagStyle, Value};
+use sha2::{Digest, Sha256};
+
+use super::{Address, IdentityClass, Properties, ResourceType, StackId, TagStyle, Value};
 
 /// Prefix of the tag keys that are Landfall's own.
 pub const RESERVED_PREFIX: &str = "landfall:";
@@ -60,6 +62,32 @@ pub enum Ownership {
     Foreign,
     /// Its type cannot bear marks: it belongs to whoever owns its parent.
     Inherited,
+}
+
+impl Claim {
+    /// How an object of this type with these (resolved) properties is found again.
+    ///
+    /// The token of class B is a hash of stack, address and generation, so that every replica asks with the same one.
+    #[must_use]
+    pub fn of(of: &ResourceType, stack: &StackId, address: &Address, generation: u32, properties: &Properties) -> Self {
+        let at = |path: &str| {
+            let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+            properties.get(first).and_then(|value| value.at(rest)).cloned().unwrap_or_default()
+        };
+        match of.identity {
+            IdentityClass::Named(paths) => {
+                Self::Name(paths.iter().map(|path| at(path).as_str().unwrap_or_default().to_owned()).collect())
+            }
+            IdentityClass::Tuple(paths) => {
+                Self::Tuple(paths.iter().map(|path| ((*path).to_owned(), at(path))).collect())
+            }
+            IdentityClass::Token => {
+                let text = format!("{stack}/{address}@{generation}");
+                Self::Token(crate::graph::hex(&Sha256::digest(text.as_bytes())[..16]))
+            }
+            IdentityClass::Tagged => Self::Marks,
+        }
+    }
 }
 
 impl Marks {

@@ -35,6 +35,9 @@ pub struct ResourceType {
     pub identifier: &'static str,
     /// Outputs besides the identifier, with the shape of their values.
     pub outputs: &'static [Output],
+    /// Outputs whose values change when the object is updated in place, such as a version number: what refers to them is
+    /// updated too.
+    pub changing: &'static [&'static str],
     /// Property paths (`Name` or `Outer.Inner`) that cannot change in place. `"*"` means all of them.
     pub replaces: &'static [&'static str],
     /// Whether the replacement may be made before the old object is deleted. A named one then gets a suffix.
@@ -83,6 +86,7 @@ impl ResourceType {
         identity: IdentityClass::Tagged,
         identifier: "Id",
         outputs: &[],
+        changing: &[],
         replaces: &[],
         create_before_delete: false,
         secrets: &[],
@@ -120,6 +124,24 @@ impl ResourceType {
     #[must_use]
     pub fn ignores_drift(&self, path: &str) -> bool {
         lists(self.write_only, path) || lists(self.foreign, path)
+    }
+
+    /// Whether another manager owns the property at this path once the object exists.
+    #[must_use]
+    pub fn is_foreign(&self, path: &str) -> bool {
+        lists(self.foreign, path)
+    }
+
+    /// Whether a change at this path opens or closes access.
+    #[must_use]
+    pub fn is_security(&self, path: &str) -> bool {
+        self.security == ["*"] || lists(self.security, path)
+    }
+
+    /// Whether a change in place at this path interrupts service.
+    #[must_use]
+    pub fn interrupts(&self, path: &str) -> bool {
+        self.downtime == ["*"] || lists(self.downtime, path)
     }
 
     /// Whether the order of the list at this path does not count.

@@ -1,0 +1,241 @@
+//! What the cloud answers, and what follows from it.
+
+use std::time::Duration;
+
+use super::retry::back_off;
+use super::run::{Phase, Purpose, Run, interval, millis, millis3};
+use crate::driver::{self, Health, Observation, Observed, Progress};
+use crate::event::EventKind;
+use crate::ledger::Record;
+use crate::resource::{IdentityClass, Ownership, Properties, Verb};
+use crate::{Code, Error, Remains, Retry};
+
+impl Run<'_> {
+    pub(super) fn accepted(&mut self, index: usize, operation: driver::Operation) {
+        let slot = self.plan.operations[index].slot.clone();
+        let op = &mut self.ops[index];
+        op.attempt = 0;
+        let progress = operation.progress.clone();
+        if let Some(id) = &operation.identity.id {
+            if operation.verb == Verb::Create && matches!(progress, Progress::Running { .. }) {
+                self.outbox.push(Record::Accepted { slot, id: id.clone() });
+            }
+            if let Some(identity) = &mut op.identity {
+                identity.id = Some(id.clone());
+            }
+        }
+        op.operation = Some(operation);
+        self.progress(index, progress);
+    }
+
+    pub(super) fn progress(&mut self, index: usize, progress: Progress) {
+        match progress {
+            Progress::Done(outputs) => self.done(index, outputs),
+            Progress::Failed(error) => {
+                let remains =
+                    if self.plan.operations[index].verb == Verb::Create { Remains::Something } else { error.remains() };
+                self.fail(index, error.leaves(remains));
+            }
+            Progress::Running { phase, message } => {
+                let now = self.setup.clock.now();
+                let op = &mut self.ops[index];
+                op.phase = Phase::Polling;
+                let passed = now.saturating_sub(op.began);
+                if passed > op.deadline() {
+                    let error =
+                        Error::new(Code::DeadlineExceeded, format!("still {phase} after {} s", passed.as_secs()))
+                            .leaves(Remains::Something)
+                            .hint("run converge again: it waits for the same operation and starts no other");
+                    return self.give_up(index, error);
+                }
+                let wait = interval(op.usual, passed);
+                let waiting = EventKind::Waiting {
+                    address: self.plan.operations[index].slot.address.clone(),
+                    verb: self.plan.operations[index].verb,
+                    phase,
+                    message: self.setup.scrub(&message),
+                    since: millis(passed),
+                    usually: millis3(op.usual),
+                    next_look: millis(wait),
+                };
+                self.setup.events.send(now, &waiting);
+                if self.cancelled.is_none() {
+                    self.resting.insert((now + wait, index));
+                }
+            }
+        }
+    }
+
+    pub(super) fn refused(&mut self, index: usize, error: Error) {
+        let verb = self.plan.operations[index].verb;
+        let now = self.setup.clock.now();
+        if error.code() == Code::AlreadyExists && verb == Verb::Create {
+            self.ops[index].doubt.get_or_insert(now);
+            return self.look_at(index, Purpose::Exists);
+        }
+        if error.retry_class() == Retry::Unknown && verb != Verb::Update {
+            self.ops[index].doubt.get_or_insert(now);
+            self.ops[index].phase = Phase::Look(Purpose::Doubt);
+            let wait = back_off(&error, self.ops[index].attempt, &mut self.jitter).unwrap_or_default();
+            self.ops[index].attempt += 1;
+            return self.rest(index, wait, Some(&error));
+        }
+        if let Retry::Throttled(after) = error.retry_class()
+            && let Ok(of) = self.setup.catalog.get(&self.plan.operations[index].type_name)
+        {
+            self.setup.limits.refused(
+                &self.setup.limit_key(of, verb),
+                now,
+                after.unwrap_or(Duration::from_millis(200)),
+            );
+        }
+        let op = &mut self.ops[index];
+        match back_off(&error, op.attempt, &mut self.jitter) {
+            Some(wait) if now.saturating_sub(op.began) + wait < op.deadline() => {
+                op.attempt += 1;
+                op.phase = Phase::Ready;
+                self.rest(index, wait, Some(&error));
+            }
+            _ => self.fail(index, error),
+        }
+    }
+
+    pub(super) fn looked(&mut self, index: usize, observation: Observation) {
+        let Phase::Look(purpose) = self.ops[index].phase else { return };
+        let now = self.setup.clock.now();
+        match observation {
+            Observation::Present(seen) => self.present(index, purpose, *seen),
+            Observation::Absent => self.absent(index, purpose, now),
+            Observation::Unknown(error) => {
+                let op = &mut self.ops[index];
+                match back_off(&error, op.attempt, &mut self.jitter) {
+                    Some(wait) if now.saturating_sub(op.began) + wait < op.deadline() => {
+                        op.attempt += 1;
+                        self.rest(index, wait, Some(&error));
+                    }
+                    _ => self.give_up(index, error.leaves(Remains::Unknown)),
+                }
+            }
+        }
+    }
+
+    pub(super) fn present(&mut self, index: usize, purpose: Purpose, seen: Observed) {
+        let operation = &self.plan.operations[index];
+        let address = &operation.slot.address;
+        let generation = operation.slot.generation;
+        match &seen.owner {
+            Ownership::Foreign => {
+                let error = Error::new(Code::ForeignResource, format!("it exists and is not ours: {}", seen.id))
+                    .hint("choose another name, or delete or adopt what stands there");
+                return self.fail(index, error);
+            }
+            Ownership::Ours(marks) if marks.address != *address => {
+                let error = Error::new(
+                    Code::ForeignResource,
+                    format!("it belongs to another address of this stack: {}", marks.address),
+                );
+                return self.fail(index, error);
+            }
+            Ownership::Ours(marks) if marks.generation != generation && purpose != Purpose::BeforeDelete => {
+                return self.not_yet(index, "an older object of this address is still there");
+            }
+            _ => {}
+        }
+        if purpose == Purpose::BeforeDelete {
+            return self.intend(index);
+        }
+        if operation.verb == Verb::Delete {
+            self.ops[index].phase = Phase::Ready;
+            return self.enqueue(index);
+        }
+        match seen.health {
+            Health::Deleting => self.not_yet(index, "an older object of this name is being deleted"),
+            Health::Failed(reason) => {
+                let error = Error::new(
+                    Code::ProvisioningFailed,
+                    format!("it exists and has failed: {}", self.setup.scrub(&reason)),
+                )
+                .leaves(Remains::Something)
+                .hint("remove the declaration or the object, converge, and declare it again");
+                self.fail(index, error);
+            }
+            health => {
+                if let Some(identity) = &mut self.ops[index].identity {
+                    identity.id = Some(seen.id.clone());
+                }
+                if !self.ops[index].intended
+                    && let Some(intent) = self.intent(index)
+                {
+                    self.outbox.push(Record::Intent(Box::new(intent)));
+                    self.ops[index].intended = true;
+                }
+                let Some(identity) = self.ops[index].identity.clone() else { return };
+                let progress = match health {
+                    Health::Busy(phase) => Progress::Running { phase, message: String::new() },
+                    _ => Progress::Done(seen.outputs),
+                };
+                self.accepted(index, driver::Operation { identity, verb: Verb::Create, handle: None, progress });
+            }
+        }
+    }
+
+    pub(super) fn absent(&mut self, index: usize, purpose: Purpose, now: Duration) {
+        let operation = &self.plan.operations[index];
+        if operation.verb == Verb::Delete {
+            return self.done(index, Properties::new());
+        }
+        let Ok(of) = self.setup.catalog.get(&operation.type_name) else { return };
+        let lag = of.lag + self.setup.options.call_timeout;
+        let op = &mut self.ops[index];
+        let since = now.saturating_sub(*op.doubt.get_or_insert(now));
+        match purpose {
+            Purpose::Doubt if of.identity != IdentityClass::Tagged || since > lag => {
+                op.phase = Phase::Ready;
+                if self.cancelled.is_none() {
+                    self.enqueue(index);
+                }
+            }
+            Purpose::Doubt => {
+                op.attempt += 1;
+                self.rest(index, Duration::from_secs(2).min(lag), None);
+            }
+            _ if since > lag => {
+                let error =
+                    Error::new(Code::StalePlan, "the plan takes over an object that is no longer there".to_owned())
+                        .leaves(Remains::Unknown)
+                        .hint("plan again");
+                self.give_up(index, error);
+            }
+            _ => self.not_yet(index, "the cloud does not show it yet"),
+        }
+    }
+
+    /// Looks again later, until the deadline.
+    pub(super) fn not_yet(&mut self, index: usize, why: &str) {
+        let error = Error::new(Code::Conflict, why).retry(Retry::NotReady);
+        let now = self.setup.clock.now();
+        let op = &mut self.ops[index];
+        match back_off(&error, op.attempt, &mut self.jitter) {
+            Some(wait) if now.saturating_sub(op.began) + wait < op.deadline() => {
+                op.attempt += 1;
+                self.rest(index, wait, Some(&error));
+            }
+            _ => self.give_up(index, error.leaves(Remains::Unknown)),
+        }
+    }
+
+    pub(super) fn rest(&mut self, index: usize, wait: Duration, error: Option<&Error>) {
+        let now = self.setup.clock.now();
+        if let Some(error) = error {
+            let operation = &self.plan.operations[index];
+            let retrying = EventKind::Retrying {
+                address: operation.slot.address.clone(),
+                verb: operation.verb,
+                error: self.setup.scrub(&error.to_string()),
+                after: millis(wait),
+            };
+            self.setup.events.send(now, &retrying);
+        }
+        self.resting.insert((now + wait, index));
+    }
+}

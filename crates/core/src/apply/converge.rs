@@ -1,0 +1,445 @@
+//! Plan, apply, converge: who may work, on what, and what is left to do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::cancel::Cancel;
+use super::limits::{LimitKey, Limits};
+use super::report::Report;
+use super::run::run;
+use crate::clock::{Clock, drive};
+use crate::driver::{Drivers, Found, Observation, Reader, Target};
+use crate::event::{EventKind, Events, counted};
+use crate::graph::{Expanded, Graph};
+use crate::ledger::{AcquireOptions, Acquired, Converged, Ledger, Record, Session, State, Watched};
+use crate::plan::{self, Mode, Plan, SpecNow};
+use crate::resource::{Catalog, IdentityClass, ResourceType, StackId, TargetField, Value, Verb};
+use crate::scope::AllOutputs;
+use crate::{Code, Error, Result};
+
+/// How the engine behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Who this process is to the other replicas; unique for each.
+    pub holder: String,
+    /// After how much time without a sign of life the lease may be taken over.
+    pub time_to_live: Duration,
+    /// How long one call to the cloud may take.
+    pub call_timeout: Duration,
+    /// Asks running work to stop.
+    pub cancel: Cancel,
+}
+
+impl Options {
+    /// The defaults: taken over after 30 s of silence, calls of at most 10 s.
+    #[must_use]
+    pub fn new(holder: impl Into<String>) -> Self {
+        Self {
+            holder: holder.into(),
+            time_to_live: Duration::from_secs(30),
+            call_timeout: Duration::from_secs(10),
+            cancel: Cancel::new(),
+        }
+    }
+}
+
+/// Everything that plan, apply and converge need. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    setup: Arc<Setup>,
+    /// The hash of the graph that is wanted.
+    wanted: Arc<str>,
+}
+
+/// What an [`Engine`] is made of.
+#[derive(Debug)]
+pub struct Setup {
+    /// The stack.
+    pub stack: StackId,
+    /// What is wanted.
+    pub expanded: Expanded,
+    /// The declarations' specs now, for reasons.
+    pub specs: BTreeMap<String, SpecNow>,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The clouds' drivers.
+    pub drivers: Arc<dyn Drivers>,
+    /// The account and region that the drivers reach.
+    pub target: Target,
+    /// Limits on requests.
+    pub limits: Limits,
+    /// Who is told what happens.
+    pub events: Events,
+    /// The clock of the drivers.
+    pub clock: Arc<dyn Clock>,
+    /// All native types.
+    pub catalog: Catalog,
+    /// Values that must not be written or shown, wherever a cloud repeats them.
+    pub secrets: Vec<SecretString>,
+    /// How to behave.
+    pub options: Options,
+}
+
+/// What a completed apply hands out.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Applied {
+    /// What the declarations hand out; `None` after a destroy.
+    pub outputs: Option<AllOutputs>,
+    /// What was done.
+    pub report: Report,
+}
+
+impl Engine {
+    /// An engine of these parts.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let wanted = setup.expanded.graph.hash().into();
+        Self { setup: Arc::new(setup), wanted }
+    }
+
+    /// Plans without writing anything, anywhere.
+    ///
+    /// # Errors
+    /// What the ledger, the cloud or the planner objects to.
+    pub async fn plan(&self, mode: Mode) -> Result<Plan> {
+        self.driven(async {
+            let loaded = self.setup.ledger.load(&self.setup.stack).await?;
+            self.check_target(&loaded.state)?;
+            self.make_plan(&loaded.state, loaded.head, mode).await
+        })
+        .await
+    }
+
+    /// Applies a plan: all of it and nothing else, or nothing when the world moved since it was made.
+    ///
+    /// # Errors
+    /// [`Code::StalePlan`] with what moved, [`Code::Protected`] when consent is missing, [`Code::Cancelled`], the root
+    /// causes of what failed, or what is wrong with the ledger.
+    pub async fn apply(&self, plan: Plan) -> Result<Applied> {
+        self.driven(async {
+            plan.check_consents()?;
+            let Some(mut session) = self.lease(None).await? else {
+                return Err(Error::internal("no lease and no outputs"));
+            };
+            let result = self.apply_in(&mut session, &plan).await;
+            self.hand_back(session, result).await
+        })
+        .await
+    }
+
+    /// Makes the world as it is declared, or finds that it is so already. Of any number of replicas that converge at
+    /// once, one works and the others return its outputs.
+    ///
+    /// When nothing changed it reads the ledger's head and calls no cloud.
+    ///
+    /// # Errors
+    /// As [`Engine::apply`]; [`Code::LostLedger`] when the ledger is empty and the cloud holds our resources.
+    pub async fn converge(&self) -> Result<AllOutputs> {
+        self.driven(async {
+            let wanted = &*self.wanted;
+            let resources = self.setup.expanded.graph.len();
+            let unchanged = |converged: &Converged| (converged.graph == wanted).then(|| converged.outputs.clone());
+            if let Some(peek) = self.setup.ledger.peek(&self.setup.stack).await?
+                && let Some(outputs) = peek.converged().and_then(unchanged)
+            {
+                self.tell(&EventKind::Converged { resources, mutations: 0 });
+                return Ok(outputs);
+            }
+            let Some(mut session) = self.lease(Some(wanted)).await? else {
+                // Another replica did the work while this one waited.
+                self.tell(&EventKind::Converged { resources, mutations: 0 });
+                return self.read_outputs(wanted).await;
+            };
+            if let Some(outputs) = session.state().converged.as_ref().and_then(unchanged) {
+                session.release(Vec::new()).await?;
+                self.tell(&EventKind::Converged { resources, mutations: 0 });
+                return Ok(outputs);
+            }
+            let result = self.converge_in(&mut session).await;
+            let applied = self.hand_back(session, result).await?;
+            applied.outputs.ok_or_else(|| Error::internal("a converge without outputs"))
+        })
+        .await
+    }
+
+    /// What the declarations hand out, as the last converge recorded it.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] when nothing has converged yet, or what is wrong with the ledger.
+    pub async fn outputs(&self) -> Result<AllOutputs> {
+        self.driven(async {
+            let loaded = self.setup.ledger.load(&self.setup.stack).await?;
+            loaded.state.converged.map(|converged| converged.outputs).ok_or_else(|| {
+                Error::new(Code::NotFound, format!("nothing has converged yet: {}", self.setup.stack))
+                    .hint("call converge first")
+            })
+        })
+        .await
+    }
+
+    /// Everything in the cloud that bears this stack's marks, read from the cloud alone.
+    ///
+    /// # Errors
+    /// What the cloud answers.
+    pub async fn census(&self) -> Result<Vec<Found>> {
+        self.driven(async { self.reader().census(&self.setup.context()).await }).await
+    }
+
+    /// The ledger's fold.
+    ///
+    /// # Errors
+    /// What is wrong with the ledger.
+    pub async fn state(&self) -> Result<State> {
+        self.driven(async { Ok(self.setup.ledger.load(&self.setup.stack).await?.state) }).await
+    }
+
+    async fn driven<T>(&self, future: impl Future<Output = T>) -> T {
+        drive(self.setup.clock.clone(), future).await
+    }
+
+    async fn converge_in(&self, session: &mut Session) -> Result<Applied> {
+        self.check_target(session.state())?;
+        if session.state().is_empty() && !self.reader().census(&self.setup.context()).await?.is_empty() {
+            return Err(self.lost_ledger());
+        }
+        self.resolve_doubts(session).await?;
+        let plan = self.make_plan(session.state(), session.head().clone(), Mode::Converge).await?;
+        plan.check_consents()?;
+        self.make(session, &plan).await
+    }
+
+    async fn apply_in(&self, session: &mut Session, plan: &Plan) -> Result<Applied> {
+        self.check_target(session.state())?;
+        if plan.stack != self.setup.stack || plan.target != self.setup.target {
+            return Err(Error::new(Code::WrongTarget, format!("the plan was made for another target: {}", plan.stack)));
+        }
+        plan.check_base(session.state(), session.head())?;
+        self.make(session, plan).await
+    }
+
+    async fn make(&self, session: &mut Session, plan: &Plan) -> Result<Applied> {
+        let usually = plan.usual.typical;
+        self.tell(&EventKind::Planned { changes: counted(&plan.counts()), unchanged: plan.unchanged, usually });
+        let report = run(self.setup.clone(), session, plan).await.into_result()?;
+        if plan.graph == Graph::default().hash() {
+            return Ok(Applied { outputs: None, report });
+        }
+        let outputs = self.resolve_outputs(session.state())?;
+        let specs = self.setup.specs.iter().map(|(name, now)| (name.clone(), now.json.clone())).collect();
+        let converged = Converged { graph: plan.graph.clone(), outputs: outputs.clone(), specs };
+        session.release(vec![Record::Converged(Box::new(converged))]).await?;
+        let resources = session.state().resources.len();
+        self.tell(&EventKind::Converged { resources, mutations: report.mutations });
+        Ok(Applied { outputs: Some(outputs), report })
+    }
+
+    /// Gives the lease back, whatever happened, so that nobody waits for it to run out.
+    async fn hand_back<T>(&self, mut session: Session, result: Result<T>) -> Result<T> {
+        if session.state().lease.holder.is_some()
+            && self.setup.options.cancel.asked() != Some(super::Urgency::ReturnNow)
+        {
+            let released = session.release(Vec::new()).await;
+            if result.is_ok() {
+                released?;
+            }
+        }
+        result
+    }
+
+    /// Waits for the lease. `None` when meanwhile another replica converged to the wanted graph.
+    async fn lease(&self, wanted: Option<&str>) -> Result<Option<Session>> {
+        let setup = &self.setup;
+        let options = AcquireOptions::new(&setup.options.holder, setup.target.clone());
+        let options = options.time_to_live(setup.options.time_to_live);
+        let mut watch = match setup.ledger.acquire(&setup.stack, &options).await? {
+            Acquired::Session(session) => return Ok(Some(self.taken(*session))),
+            Acquired::Held(watch) => watch,
+        };
+        loop {
+            if setup.options.cancel.asked().is_some() {
+                return Err(Error::new(Code::Cancelled, "the caller asked to stop while another holder works"));
+            }
+            let still = u64::try_from(watch.still().as_millis()).unwrap_or(u64::MAX);
+            let holder = watch.holder().unwrap_or_default().to_owned();
+            self.tell(&EventKind::WaitingForLease { holder, still });
+            match watch.next().await? {
+                Watched::Converged(peek) if peek.converged().map(|converged| converged.graph.as_str()) == wanted => {
+                    return Ok(None);
+                }
+                Watched::Converged(_) | Watched::Released | Watched::Expired => {
+                    if let Some(session) = watch.acquire().await? {
+                        return Ok(Some(self.taken(*session)));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn taken(&self, session: Session) -> Session {
+        self.tell(&EventKind::LeaseTaken { epoch: session.epoch() });
+        session
+    }
+
+    async fn read_outputs(&self, wanted: &str) -> Result<AllOutputs> {
+        let loaded = self.setup.ledger.load(&self.setup.stack).await?;
+        match loaded.state.converged {
+            Some(converged) if converged.graph == wanted => Ok(converged.outputs),
+            _ => Err(Error::new(Code::LeaseHeld, "another replica converged to something else meanwhile")
+                .hint("converge again")),
+        }
+    }
+
+    /// Creates of class D whose outcome is not recorded: the object is there, or it is absent for longer than reads may lag
+    /// and a call may take.
+    async fn resolve_doubts(&self, session: &mut Session) -> Result<()> {
+        let open: Vec<_> =
+            session.state().intents.values().filter(|intent| intent.verb == Verb::Create).cloned().collect();
+        if session.state().intents.is_empty() {
+            return Ok(());
+        }
+        self.tell(&EventKind::Resolving { open: session.state().intents.len() });
+        let mut doubtful = Vec::new();
+        for intent in open {
+            let of = self.setup.catalog.get(&intent.type_name)?;
+            if of.identity == IdentityClass::Tagged && intent.id.is_none() {
+                doubtful.push((intent.identity(), of.lag + self.setup.options.call_timeout));
+            }
+        }
+        let began = self.setup.clock.now();
+        let reader = self.reader();
+        while !doubtful.is_empty() {
+            let mut left = Vec::new();
+            for (identity, lag) in doubtful {
+                let seen =
+                    reader.observe(&self.setup.context(), &identity.type_name, std::slice::from_ref(&identity)).await;
+                let passed = self.setup.clock.now().saturating_sub(began);
+                match seen.as_deref() {
+                    Ok([Observation::Present(_)]) => {}
+                    Ok([Observation::Absent]) if passed > lag => {}
+                    Err(_) | Ok([Observation::Unknown(_)]) if passed > lag * 10 => {
+                        return Err(Error::new(Code::Unresolved, "it could not be found out whether it exists")
+                            .at(&identity.address));
+                    }
+                    _ => left.push((identity, lag)),
+                }
+            }
+            doubtful = left;
+            if !doubtful.is_empty() {
+                self.setup.clock.sleep(Duration::from_secs(2)).await;
+                if session.renew_due().is_zero() {
+                    session.commit(vec![Record::Renew]).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn make_plan(&self, state: &State, head: crate::ledger::Head, mode: Mode) -> Result<Plan> {
+        let seen = plan::look(&self.reader(), &self.setup.context(), state).await?;
+        plan::plan(&plan::Input {
+            stack: &self.setup.stack,
+            target: &self.setup.target,
+            head: &head,
+            expanded: &self.setup.expanded,
+            specs: &self.setup.specs,
+            state,
+            seen: &seen,
+            consents: &[],
+            mode,
+        })
+    }
+
+    fn check_target(&self, state: &State) -> Result<()> {
+        match &state.target {
+            Some(pinned) if *pinned != self.setup.target => Err(Error::new(
+                Code::WrongTarget,
+                format!(
+                    "the stack is pinned to account {} in {}, and the credentials reach account {} in {}",
+                    pinned.account, pinned.region, self.setup.target.account, self.setup.target.region
+                ),
+            )
+            .hint("use credentials and a region of the pinned target, or a ledger of its own for the other one")),
+            _ => Ok(()),
+        }
+    }
+
+    fn lost_ledger(&self) -> Error {
+        Error::new(
+            Code::LostLedger,
+            format!("the ledger is empty, and the cloud holds resources of this stack: {}", self.setup.stack),
+        )
+        .hint("point the ledger at the store it was in; if that is lost, rebuild it from a census")
+    }
+
+    fn resolve_outputs(&self, state: &State) -> Result<AllOutputs> {
+        let internal = |error: serde_json::Error| Error::internal("outputs do not survive JSON").because(error);
+        let json = serde_json::to_value(&self.setup.expanded.outputs).map_err(internal)?;
+        let resolved = Value::from_json(json).resolve(&|value| match value {
+            Value::Reference(reference) => {
+                let held = state.resources.get(&reference.target)?;
+                let of = self.setup.catalog.get(&held.type_name).ok()?;
+                let name = if reference.attribute.is_empty() { of.identifier } else { &reference.attribute };
+                crate::driver::output(&held.outputs, name).cloned()
+            }
+            Value::Target(field) => Some(self.setup.target_field(*field)),
+            _ => None,
+        });
+        serde_json::from_value(resolved.to_json()).map_err(internal)
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::new(self.setup.drivers.clone())
+    }
+
+    fn tell(&self, kind: &EventKind) {
+        self.setup.events.send(self.setup.clock.now(), kind);
+    }
+
+    /// The graph that is wanted.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.setup.expanded.graph
+    }
+
+    /// Everything the engine is made of.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+}
+
+impl Setup {
+    pub(super) fn target_field(&self, field: TargetField) -> Value {
+        match field {
+            TargetField::Account => (&self.target.account).into(),
+            TargetField::Region => (&self.target.region).into(),
+            TargetField::Partition => (&self.target.partition).into(),
+        }
+    }
+
+    pub(super) fn limit_key(&self, of: &ResourceType, verb: Verb) -> LimitKey {
+        let principal = format!("{}/{}", self.target.account, self.target.region);
+        LimitKey::of(of.api, &principal, of.verbs.of(verb).first().copied().unwrap_or(&of.name), verb)
+    }
+
+    /// The text without any secret that the caller gave.
+    pub(super) fn scrub(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.secrets {
+            if secret.expose_secret().len() >= 4 && text.contains(secret.expose_secret()) {
+                text = text.replace(secret.expose_secret(), "[redacted]");
+            }
+        }
+        text
+    }
+
+    /// The error without any secret that the caller gave, wherever a cloud repeated it.
+    pub(super) fn scrubbed(&self, error: Error) -> Error {
+        error.map_texts(&|text| self.scrub(text))
+    }
+}

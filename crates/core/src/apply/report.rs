@@ -1,0 +1,78 @@
+//! What an apply did, what it did not, and why.
+
+use std::time::Duration;
+
+use crate::resource::{Address, Verb};
+use crate::{Code, Error, Problems, Result};
+
+/// What an apply did.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Operations that were done and recorded.
+    pub done: usize,
+    /// Root causes: operations that failed themselves.
+    pub failures: Vec<Problem>,
+    /// Operations that were not tried, each with the failed one they stand on.
+    pub skipped: Vec<(Address, Address)>,
+    /// Operations that were under way when the caller asked to stop: they go on in the cloud, and the next run takes them
+    /// up.
+    pub abandoned: Vec<Address>,
+    /// Operations that were not started because the caller asked to stop.
+    pub not_started: Vec<Address>,
+    /// Mutating calls that were sent.
+    pub mutations: u64,
+    /// How long it took on the platform's clock.
+    pub took: Duration,
+    /// Why everything stopped, when it did: the ledger or the lease was lost, or the caller asked.
+    pub stopped: Option<Error>,
+}
+
+/// One operation that failed itself.
+#[derive(Debug)]
+pub struct Problem {
+    /// The resource.
+    pub address: Address,
+    /// What was tried.
+    pub verb: Verb,
+    /// What went wrong.
+    pub error: Error,
+}
+
+impl Report {
+    /// The report itself when everything was done.
+    ///
+    /// # Errors
+    /// The reason for a stop; else [`Code::ApplyFailed`] with every root cause, and with what was skipped in its details.
+    pub fn into_result(self) -> Result<Self> {
+        if self.stopped.is_none() && self.failures.is_empty() {
+            return Ok(self);
+        }
+        let detail = self.left_open();
+        if let Some(error) = self.stopped {
+            return Err(error.detail(detail));
+        }
+        let count = self.failures.len();
+        let mut problems = Problems::default();
+        problems.extend(self.failures.into_iter().map(|problem| problem.error));
+        match problems.finish() {
+            Err(error) if count == 1 => Err(error.detail(detail)),
+            Err(error) => Err(error
+                .renamed(Code::ApplyFailed, format!("{count} changes failed, {} were made", self.done))
+                .detail(detail)),
+            Ok(()) => Err(Error::internal("failures without errors")),
+        }
+    }
+
+    /// What the next run will take up, a line each.
+    fn left_open(&self) -> String {
+        let mut lines = vec![format!("{} changes were made and are recorded", self.done)];
+        lines.extend(
+            self.skipped.iter().map(|(address, because)| format!("skipped: {address}, because {because} failed")),
+        );
+        lines.extend(self.abandoned.iter().map(|address| format!("still under way in the cloud: {address}")));
+        lines.extend(self.not_started.iter().map(|address| format!("not started: {address}")));
+        lines.push("run converge again to continue from here".to_owned());
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,406 @@
+//! What stands at each address: the word of the ledger and the word of the cloud, put together.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::look::Seen;
+use crate::driver::{Found, Health, Observation, Observed};
+use crate::ledger::{Held, Intent, Slot, State};
+use crate::resource::{Address, Api, Catalog, Claim, Marks, Ownership, Properties, Verb};
+use crate::{Code, Error, Problems};
+
+/// One object that exists, as far as is known.
+#[derive(Clone, Debug)]
+pub(super) struct Object<'a> {
+    pub(super) slot: Slot,
+    pub(super) type_name: &'a str,
+    pub(super) id: &'a str,
+    pub(super) claim: Option<&'a Claim>,
+    /// What it was last given; of one that was found, what it says itself.
+    pub(super) properties: &'a Properties,
+    pub(super) outputs: &'a Properties,
+    pub(super) dependencies: &'a BTreeSet<Address>,
+    pub(super) cluster: Option<&'a Address>,
+    pub(super) protected: bool,
+    pub(super) observed: Option<&'a Observed>,
+    pub(super) standing: Standing<'a>,
+}
+
+impl Object<'_> {
+    /// Whether the cloud says that it is on its way out.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.observed.is_some_and(|observed| observed.health == Health::Deleting)
+    }
+
+    /// Whether it was begun by an interrupted run and came to nothing.
+    pub(super) fn is_stillborn(&self) -> bool {
+        matches!(self.standing, Standing::Made)
+            && self.observed.is_some_and(|observed| matches!(observed.health, Health::Failed(_)))
+    }
+}
+
+/// How an object came to be known.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Standing<'a> {
+    /// The ledger holds it.
+    Held,
+    /// The ledger holds it, and an update of it was interrupted.
+    Updating(&'a Intent),
+    /// A delete of it was interrupted.
+    Deleting,
+    /// It was made by an interrupted run.
+    Made,
+    /// It bears our marks, and the ledger does not know it.
+    Found,
+    /// It was replaced and not deleted yet.
+    Deposed,
+}
+
+/// An object that the ledger leads to and the cloud does not have.
+#[derive(Clone, Debug)]
+pub(super) struct Missing<'a> {
+    pub(super) slot: Slot,
+    pub(super) type_name: &'a str,
+    pub(super) id: Option<&'a str>,
+    pub(super) claim: &'a Claim,
+    pub(super) cluster: Option<&'a Address>,
+    /// What was thought of it.
+    pub(super) standing: Standing<'a>,
+}
+
+/// Everything at one address.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Site<'a> {
+    /// The object that the ledger holds.
+    pub(super) held: Option<Object<'a>>,
+    /// An object that is not in the ledger and may be taken in.
+    pub(super) made: Option<Object<'a>>,
+    /// An interrupted create that made nothing.
+    pub(super) open: Option<&'a Intent>,
+    /// Objects that are in the way.
+    pub(super) extra: Vec<Object<'a>>,
+    /// What is gone.
+    pub(super) gone: Vec<Missing<'a>>,
+    /// The first generation that nothing here uses.
+    pub(super) unused: u32,
+}
+
+static NONE: BTreeSet<Address> = BTreeSet::new();
+static NOTHING: Properties = Properties::new();
+
+/// Puts ledger and cloud together, address by address.
+pub(super) fn survey<'a>(
+    state: &'a State,
+    seen: &'a Seen,
+    catalog: &Catalog,
+    problems: &mut Problems,
+) -> BTreeMap<&'a Address, Site<'a>> {
+    let marked = seen.found.iter().map(|found| ((&found.marks.address, found.marks.generation), found)).collect();
+    let mut survey = Survey { state, seen, catalog, problems, marked, sites: BTreeMap::new(), known: HashSet::new() };
+    survey.held();
+    survey.deposed();
+    survey.open();
+    survey.found();
+    survey.sites
+}
+
+struct Survey<'a, 'p> {
+    state: &'a State,
+    seen: &'a Seen,
+    catalog: &'p Catalog,
+    problems: &'p mut Problems,
+    /// What a census found, by its marks.
+    marked: HashMap<(&'a Address, u32), &'a Found>,
+    sites: BTreeMap<&'a Address, Site<'a>>,
+    /// Types and ids of everything that the ledger leads to.
+    known: HashSet<(&'a str, &'a str)>,
+}
+
+/// What was seen of one object.
+enum Sight<'a> {
+    NotLooked,
+    Present(&'a Observed),
+    Absent,
+}
+
+impl<'a> Survey<'a, '_> {
+    fn site(&mut self, address: &'a Address) -> &mut Site<'a> {
+        let state = self.state;
+        self.sites.entry(address).or_insert_with(|| Site { unused: state.next_generation(address), ..Site::default() })
+    }
+
+    fn held(&mut self) {
+        let state = self.state;
+        for (address, held) in &state.resources {
+            let slot = Slot::new(address, held.generation);
+            let standing = match state.intents.get(&slot) {
+                Some(intent) if intent.verb == Verb::Delete => Standing::Deleting,
+                Some(intent) if intent.verb != Verb::Read => Standing::Updating(intent),
+                _ => Standing::Held,
+            };
+            let Some(sight) = self.sight(&slot, held, standing) else { continue };
+            let site = self.site(address);
+            match sight {
+                Ok(object) => site.held = Some(object),
+                Err(missing) => site.gone.push(missing),
+            }
+        }
+    }
+
+    fn deposed(&mut self) {
+        let state = self.state;
+        for (slot, held) in &state.deposed {
+            let Some(sight) = self.sight(slot, held, Standing::Deposed) else { continue };
+            let site = self.site(&slot.address);
+            match sight {
+                Ok(object) => site.extra.push(object),
+                Err(missing) => site.gone.push(missing),
+            }
+        }
+    }
+
+    /// The object, or that it is missing; nothing when that is a problem.
+    fn sight(
+        &mut self,
+        slot: &Slot,
+        held: &'a Held,
+        standing: Standing<'a>,
+    ) -> Option<Result<Object<'a>, Missing<'a>>> {
+        self.known.insert((&held.type_name, &held.id));
+        let look = self.look(slot, &held.type_name, held.cluster.as_ref(), &held.dependencies, true)?;
+        let observed = match look {
+            Sight::Present(observed) => Some(observed),
+            Sight::NotLooked if matches!(standing, Standing::Held | Standing::Deposed) => None,
+            Sight::NotLooked => {
+                self.problems.push(unresolved(slot, "a call was interrupted and its object was not looked at"));
+                return None;
+            }
+            Sight::Absent => {
+                return Some(Err(Missing {
+                    slot: slot.clone(),
+                    type_name: &held.type_name,
+                    id: Some(&held.id),
+                    claim: &held.claim,
+                    cluster: held.cluster.as_ref(),
+                    standing,
+                }));
+            }
+        };
+        Some(Ok(Object {
+            slot: slot.clone(),
+            type_name: &held.type_name,
+            id: observed.map_or(&held.id, |observed| &observed.id),
+            claim: Some(&held.claim),
+            properties: &held.properties,
+            outputs: &held.outputs,
+            dependencies: &held.dependencies,
+            cluster: held.cluster.as_ref(),
+            protected: held.protected,
+            observed,
+            standing,
+        }))
+    }
+
+    /// Intents for objects that are neither held nor replaced. The newest at an address is the one that counts.
+    fn open(&mut self) {
+        let state = self.state;
+        for (slot, intent) in state.intents.iter().rev() {
+            if let Some(id) = &intent.id {
+                self.known.insert((&intent.type_name, id));
+            }
+            let held = state.resources.get(&slot.address).is_some_and(|held| held.generation == slot.generation);
+            if held || state.deposed.contains_key(slot) {
+                continue;
+            }
+            let deleting = intent.verb == Verb::Delete;
+            let Some(look) =
+                self.look(slot, &intent.type_name, intent.cluster.as_ref(), &intent.dependencies, !deleting)
+            else {
+                continue;
+            };
+            let observed = match look {
+                Sight::Present(observed) => observed,
+                Sight::NotLooked => {
+                    self.problems.push(unresolved(slot, "a call was interrupted and its object was not looked at"));
+                    continue;
+                }
+                Sight::Absent => match self.marked.get(&(&slot.address, slot.generation)) {
+                    Some(found) if !deleting && found.type_name == intent.type_name => &found.observed,
+                    _ => {
+                        let site = self.site(&slot.address);
+                        if !deleting && site.made.is_none() && site.open.is_none() {
+                            site.open = Some(intent);
+                        } else {
+                            let standing = if deleting { Standing::Deleting } else { Standing::Made };
+                            site.gone.push(missing(intent, standing));
+                        }
+                        continue;
+                    }
+                },
+            };
+            self.known.insert((&intent.type_name, &observed.id));
+            let object = Object {
+                slot: slot.clone(),
+                type_name: &intent.type_name,
+                id: &observed.id,
+                claim: Some(&intent.claim),
+                properties: &intent.properties,
+                outputs: &observed.outputs,
+                dependencies: &intent.dependencies,
+                cluster: intent.cluster.as_ref(),
+                protected: intent.protected,
+                observed: Some(observed),
+                standing: if deleting { Standing::Deleting } else { Standing::Made },
+            };
+            let site = self.site(&slot.address);
+            if deleting || site.made.is_some() || site.open.is_some() {
+                site.extra.push(object);
+            } else {
+                site.made = Some(object);
+            }
+        }
+    }
+
+    /// What bears our marks and is not in the ledger: the newest at an address where nothing is known may be taken in,
+    /// all others are surplus.
+    fn found(&mut self) {
+        let mut all: Vec<&'a Found> = self.seen.found.iter().collect();
+        all.sort_by(|one, two| {
+            let key = |found: &Found| (found.marks.address.clone(), u32::MAX - found.marks.generation);
+            key(one).cmp(&key(two)).then_with(|| (&one.type_name, &one.id).cmp(&(&two.type_name, &two.id)))
+        });
+        let state = self.state;
+        for found in all {
+            if self.known.contains(&(found.type_name.as_str(), found.id.as_str())) {
+                continue;
+            }
+            let slot = Slot::new(&found.marks.address, found.marks.generation);
+            let taken = state.deposed.contains_key(&slot) || state.intents.contains_key(&slot);
+            let of = self.catalog.get(&found.type_name);
+            let protected = of.is_ok_and(|of| of.holds_data);
+            let site = self.site(&found.marks.address);
+            let first = site.held.is_none() && site.made.is_none() && site.open.is_none() && !taken;
+            let first = first && !site.gone.iter().any(|gone| gone.slot == slot);
+            let slot = if first {
+                slot
+            } else {
+                // Its own generation is taken by another object; in the ledger it goes by one of its own.
+                let unused = site.unused.max(slot.generation.saturating_add(1));
+                Slot::new(&slot.address, unused)
+            };
+            site.unused = site.unused.max(slot.generation.saturating_add(1));
+            let object = Object {
+                slot,
+                type_name: &found.type_name,
+                id: &found.id,
+                claim: None,
+                properties: &found.observed.properties,
+                outputs: &found.observed.outputs,
+                dependencies: &NONE,
+                cluster: None,
+                protected,
+                observed: Some(&found.observed),
+                standing: Standing::Found,
+            };
+            if first {
+                site.made = Some(object);
+            } else {
+                site.extra.push(object);
+            }
+        }
+    }
+
+    /// What was seen of one object, once it is sure whose it is.
+    fn look(
+        &mut self,
+        slot: &Slot,
+        type_name: &str,
+        cluster: Option<&Address>,
+        dependencies: &BTreeSet<Address>,
+        exact: bool,
+    ) -> Option<Sight<'a>> {
+        match self.seen.by_slot.get(slot) {
+            None => Some(Sight::NotLooked),
+            Some(Observation::Absent) => Some(Sight::Absent),
+            Some(Observation::Present(observed)) => match self.whose(slot, observed, exact) {
+                Ok(()) => Some(Sight::Present(observed)),
+                Err(error) => {
+                    self.problems.push(error);
+                    None
+                }
+            },
+            Some(Observation::Unknown(error)) => {
+                // Nothing lives on in a cluster or a server that is gone.
+                let api = self.catalog.get(type_name).map(|of| of.api);
+                let host_gone = match api {
+                    Ok(Api::Kubernetes) => cluster.is_some_and(|cluster| self.is_gone(cluster)),
+                    Ok(Api::Postgres) => dependencies.iter().any(|server| self.is_gone(server)),
+                    _ => false,
+                };
+                if host_gone {
+                    return Some(Sight::Absent);
+                }
+                self.problems.push(
+                    unresolved(slot, "its presence could not be found out")
+                        .retry(error.retry_class())
+                        .because(error.clone()),
+                );
+                None
+            }
+        }
+    }
+
+    fn is_gone(&self, address: &Address) -> bool {
+        self.state.resources.get(address).is_some_and(|held| {
+            let slot = Slot::new(address, held.generation);
+            matches!(self.seen.by_slot.get(&slot), Some(Observation::Absent))
+        })
+    }
+
+    fn whose(&self, slot: &Slot, observed: &Observed, exact: bool) -> Result<(), Error> {
+        let marks = match &observed.owner {
+            Ownership::Inherited => return Ok(()),
+            Ownership::Ours(marks) => marks,
+            Ownership::Foreign => {
+                let message = format!("the object does not bear this stack's marks: {}", observed.id);
+                return Err(Error::new(Code::ForeignResource, message)
+                    .at(&slot.address)
+                    .hint("rename the declaration, or put the marks back if this object is the stack's"));
+            }
+        };
+        let Marks { address, generation, .. } = marks;
+        if *address == slot.address && (!exact || *generation == slot.generation) {
+            return Ok(());
+        }
+        let message = format!("{} bears the marks of another object: {address}@{generation}", observed.id);
+        Err(Error::new(Code::ForeignResource, message)
+            .at(&slot.address)
+            .hint("put the object's marks back to what the ledger says, or delete the object that has none of its own"))
+    }
+}
+
+fn missing<'a>(intent: &'a Intent, standing: Standing<'a>) -> Missing<'a> {
+    Missing {
+        slot: intent.slot.clone(),
+        type_name: &intent.type_name,
+        id: intent.id.as_deref(),
+        claim: &intent.claim,
+        cluster: intent.cluster.as_ref(),
+        standing,
+    }
+}
+
+/// The interrupted create at this address that made nothing, as something that is gone.
+pub(super) fn unmade(intent: &Intent) -> Missing<'_> {
+    missing(intent, Standing::Made)
+}
+
+fn unresolved(slot: &Slot, what: &str) -> Error {
+    Error::new(Code::Unresolved, format!("{what}: {slot}"))
+        .at(&slot.address)
+        .hint("nothing was changed; run again once the cloud answers")
+}
+
+/// Properties of nothing.
+pub(super) fn nothing() -> &'static Properties {
+    &NOTHING
+}

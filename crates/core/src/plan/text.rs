@@ -1,0 +1,438 @@
+//! The plan as text, in three zooms: headline, resources, attributes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::build::place;
+use super::consent::call;
+use super::{Attribute, Change, Drift, Plan, Reason, Risk, Step};
+use crate::resource::Value;
+
+/// How text is marked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// Text alone: for files, pipes and logs.
+    #[default]
+    Plain,
+    /// With colours for a terminal (ANSI codes).
+    Colour,
+}
+
+/// Lines are no longer than this, as far as single words allow.
+const WIDTH: usize = 120;
+
+impl Plan {
+    /// The plan in at most six lines: how much, how dangerous, how long, and what must be agreed to.
+    #[must_use]
+    pub fn headline(&self, style: Style) -> String {
+        let counts = self.counts();
+        let mut text = format!("{} on {}: ", self.stack, place(&self.target));
+        match self.steps.len() {
+            0 => text.push_str("nothing to do"),
+            1 => text.push_str("1 change"),
+            many => {
+                let _ = write!(text, "{many} changes");
+            }
+        }
+        let _ = writeln!(text, ", {} unchanged", self.unchanged);
+        if !counts.is_empty() {
+            let counts = counts.iter().map(|(change, count)| {
+                let (symbol, word) = words(*change);
+                style.paint(colour(*change), &format!("{symbol} {count} {word}"))
+            });
+            let _ = writeln!(text, "  {}", counts.collect::<Vec<_>>().join("   "));
+        }
+        let mut risks: BTreeMap<Risk, usize> = BTreeMap::new();
+        self.steps.iter().for_each(|step| *risks.entry(step.risk).or_default() += 1);
+        risks.remove(&Risk::None);
+        if !risks.is_empty() {
+            let risks = risks
+                .iter()
+                .map(|(risk, count)| style.paint(risk_colour(*risk), &format!("{count} {}", risk_word(*risk))));
+            let _ = writeln!(text, "  risks: {}", risks.collect::<Vec<_>>().join(", "));
+        }
+        if !self.operations.is_empty() {
+            let [low, typical, high] = [self.usual.low, self.usual.typical, self.usual.high].map(duration);
+            let _ = writeln!(text, "  usually {typical} ({low} to {high})");
+        }
+        if !self.drift.is_empty() {
+            let resources: std::collections::BTreeSet<_> = self.drift.iter().map(|drift| &drift.address).collect();
+            let places = match resources.len() {
+                1 => "1 resource".to_owned(),
+                many => format!("{many} resources"),
+            };
+            let _ = writeln!(text, "  drift: {places} differ from what was last applied");
+        }
+        let blocked = self.blocked().len();
+        if blocked > 0 {
+            let line = format!("  {blocked} need consent before this can be applied; plan {}", self.hash());
+            let _ = writeln!(text, "{}", style.paint(Colour::Red, &line));
+        }
+        text
+    }
+
+    /// One line for each change, most dangerous first, with the reasons of those that are more than a first creation.
+    #[must_use]
+    pub fn table(&self, style: Style) -> String {
+        let mut text = String::new();
+        let widths = Widths::of(&self.steps);
+        let mut last = None;
+        for step in &self.steps {
+            if last != Some(step.risk) {
+                let gap = if last.is_some() { "\n" } else { "" };
+                let _ = writeln!(text, "{gap}{}", style.paint(risk_colour(step.risk), &heading(step.risk)));
+                last = Some(step.risk);
+            }
+            line(&mut text, step, widths, style);
+            if !matches!(step.reasons[..], [Reason::Declared(_)]) {
+                reasons(&mut text, step);
+            }
+        }
+        self.sections(&mut text, style);
+        text
+    }
+
+    /// Everything: for each change its reasons and, property by property, what differs.
+    #[must_use]
+    pub fn details(&self, style: Style) -> String {
+        let mut text = String::new();
+        for step in &self.steps {
+            line(&mut text, step, Widths::default(), style);
+            reasons(&mut text, step);
+            let (unknown, known): (Vec<&Attribute>, Vec<&Attribute>) =
+                step.attributes.iter().partition(|attribute| attribute.unknown && !attribute.replaces);
+            known.into_iter().for_each(|shown| attribute(&mut text, shown, step.change, style));
+            if !unknown.is_empty() {
+                let paths: Vec<&str> = unknown.iter().map(|attribute| attribute.path.as_str()).collect();
+                wrapped(&mut text, "      (known after apply) ", &paths.join(", "));
+            }
+            text.push('\n');
+        }
+        self.sections(&mut text, style);
+        text
+    }
+
+    /// Drift and consents.
+    fn sections(&self, text: &mut String, style: Style) {
+        if !self.drift.is_empty() {
+            let gap = if text.is_empty() || text.ends_with("\n\n") { "" } else { "\n" };
+            let _ = writeln!(
+                text,
+                "{gap}{}",
+                style.paint(Colour::Yellow, "drift: the cloud differs from what was last applied")
+            );
+            for Drift { address, path, expected, found } in &self.drift {
+                if path.is_empty() {
+                    let _ = writeln!(text, "  ! {address} is gone");
+                    continue;
+                }
+                let (expected, found) = (value(expected.as_ref()), value(found.as_ref()));
+                let single = format!("  ! {address} {path}: applied {expected}, found {found}");
+                if single.chars().count() <= WIDTH {
+                    let _ = writeln!(text, "{single}");
+                } else {
+                    let _ = writeln!(text, "  ! {address} {path}\n      applied {expected}\n      found   {found}");
+                }
+            }
+        }
+        let blocked = self.blocked();
+        if !blocked.is_empty() {
+            let gap = if text.ends_with("\n\n") { "" } else { "\n" };
+            let _ =
+                writeln!(text, "{gap}{}", style.paint(Colour::Red, "consent needed: these hold data or are protected"));
+            let hash = self.hash();
+            let plan = crate::ledger::Consent { address: blocked[0].address.clone(), id: String::new(), plan: hash };
+            for step in blocked {
+                let id = step.id.clone().unwrap_or_default();
+                let consent = crate::ledger::Consent { address: step.address.clone(), id, ..plan.clone() };
+                let _ = writeln!(text, "  {} {} (id {})", words(step.change).1, step.address, consent.id);
+                let _ = writeln!(text, "    {}", call(&consent));
+            }
+        }
+    }
+}
+
+/// Widths of the table's columns.
+#[derive(Clone, Copy, Default)]
+struct Widths {
+    address: usize,
+    type_name: usize,
+}
+
+impl Widths {
+    fn of(steps: &[Step]) -> Self {
+        let longest = |text: fn(&Step) -> &str| steps.iter().map(|step| text(step).len()).max().unwrap_or(0);
+        Self { address: longest(|step| step.address.as_str()), type_name: longest(|step| &step.type_name) }
+    }
+}
+
+fn line(text: &mut String, step: &Step, widths: Widths, style: Style) {
+    let (symbol, word) = words(step.change);
+    let verb = style.paint(colour(step.change), &format!("{symbol:>3} {word:<8}"));
+    let id = match (&step.id, step.change) {
+        (None, _) | (_, Change::Update | Change::Settle | Change::Protection) => String::new(),
+        (Some(id), _) => format!("  (id {id})"),
+    };
+    let first =
+        format!("{:<address$}  {:<of$}", step.address, step.type_name, address = widths.address, of = widths.type_name);
+    let _ = writeln!(text, "{verb} {}", format!("{first}{id}").trim_end());
+}
+
+/// The chain of reasons, broken between reasons where it gets too long.
+fn reasons(text: &mut String, step: &Step) {
+    let mut current = "     ".to_owned();
+    let mut any = false;
+    for reason in &step.reasons {
+        let next = format!(" <- {}", reason_text(reason));
+        if any && current.chars().count() + next.chars().count() > WIDTH {
+            let _ = writeln!(text, "{current}");
+            current = "        ".to_owned();
+        }
+        current.push_str(&next);
+        any = true;
+    }
+    if any {
+        let _ = writeln!(text, "{current}");
+    }
+}
+
+fn reason_text(reason: &Reason) -> String {
+    let at = |position: &Option<crate::error::Position>| {
+        position.as_ref().map_or_else(String::new, |position| format!(" ({position})"))
+    };
+    match reason {
+        Reason::Declared(position) => format!("declared{}", at(position)),
+        Reason::Removed => "no longer declared".to_owned(),
+        Reason::Field { declaration, field, before, after: _, position } if field.is_empty() => {
+            let what = if before == "null" { "is new" } else { "was removed" };
+            format!("{declaration} {what}{}", at(position))
+        }
+        Reason::Field { declaration, field, before, after, position } => {
+            format!("{declaration} {field} {} -> {}{}", bare(before), bare(after), at(position))
+        }
+        Reason::Forces(path) => format!("{path} forces replacement"),
+        Reason::Dependency(address) => format!("{address} changes"),
+        Reason::Drift(path) => format!("drift of {path}"),
+        Reason::Gone => "gone from the cloud".to_owned(),
+        Reason::Interrupted => "an earlier run was interrupted".to_owned(),
+        Reason::Deposed => "replaced, the old object is left".to_owned(),
+        Reason::Expansion => "expanded differently by this version".to_owned(),
+        Reason::Destroy => "the stack is destroyed".to_owned(),
+        Reason::Unrecorded => "bears our marks, was not in the ledger".to_owned(),
+    }
+}
+
+/// JSON text as people write it in a sentence: words without quotes, nothing for null, long things cut.
+fn bare(json: &str) -> String {
+    const LONGEST: usize = 40;
+    let text = match json {
+        "null" => "(none)",
+        _ => json
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .filter(|word| !word.is_empty())
+            .unwrap_or(json),
+    };
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST - 1).chain(['…']).collect()
+}
+
+fn attribute(text: &mut String, shown: &Attribute, change: Change, style: Style) {
+    let Attribute { path, before, after, unknown, replaces, secret } = shown;
+    let forces = if *replaces && change != Change::Create {
+        style.paint(Colour::Red, "  # forces replacement")
+    } else {
+        String::new()
+    };
+    if *secret {
+        let symbol = style.paint(Colour::Yellow, if change == Change::Create { "+" } else { "~" });
+        let _ = writeln!(text, "      {symbol} {path}: (secret){forces}");
+        return;
+    }
+    if *unknown {
+        let symbol = style.paint(Colour::Yellow, "~");
+        let _ = writeln!(text, "      {symbol} {path}: {} -> (known after apply){forces}", value(before.as_ref()));
+        return;
+    }
+    let (symbol, tint) = match (before, after) {
+        (None, _) => ("+", Colour::Green),
+        (_, None) => ("-", Colour::Red),
+        _ => ("~", Colour::Yellow),
+    };
+    let symbol = style.paint(tint, symbol);
+    if let (Some(Value::List(before)), Some(Value::List(after))) = (before, after) {
+        let _ = writeln!(text, "      {symbol} {path}:{forces}");
+        return list(text, before, after, style);
+    }
+    let single = match (before, after) {
+        (None, Some(only)) | (Some(only), None) => value(Some(only)),
+        _ => format!("{} -> {}", value(before.as_ref()), value(after.as_ref())),
+    };
+    if path.chars().count() + single.chars().count() + 10 <= WIDTH {
+        let _ = writeln!(text, "      {symbol} {path}: {single}{forces}");
+        return;
+    }
+    let _ = writeln!(text, "      {symbol} {path}:{forces}");
+    for (side, symbol, tint) in [(before, "-", Colour::Red), (after, "+", Colour::Green)] {
+        if let Some(side) = side {
+            block(text, &style.paint(tint, symbol), side);
+        }
+    }
+}
+
+/// Elements that came and went; those that stay are counted.
+fn list(text: &mut String, before: &[Value], after: &[Value], style: Style) {
+    let mut gone: Vec<&Value> = before.iter().collect();
+    let mut new = Vec::new();
+    for element in after {
+        match gone.iter().position(|candidate| *candidate == element) {
+            Some(index) => {
+                gone.remove(index);
+            }
+            None => new.push(element),
+        }
+    }
+    let same = after.len() - new.len();
+    gone.iter().for_each(|element| block(text, &style.paint(Colour::Red, "-"), element));
+    new.iter().for_each(|element| block(text, &style.paint(Colour::Green, "+"), element));
+    if gone.is_empty() && new.is_empty() {
+        let _ = writeln!(text, "          (another order)");
+    } else if same > 0 {
+        let _ = writeln!(text, "          ({same} unchanged)");
+    }
+}
+
+/// A value on a line of its own, or over several lines when it is long.
+fn block(text: &mut String, symbol: &str, shown: &Value) {
+    let single = value(Some(shown));
+    if single.chars().count() + 12 <= WIDTH {
+        let _ = writeln!(text, "          {symbol} {single}");
+        return;
+    }
+    let pretty = serde_json::to_string_pretty(&readable(shown)).unwrap_or(single);
+    for (index, line) in pretty.lines().enumerate() {
+        let _ = writeln!(text, "          {} {line}", if index == 0 { symbol } else { " " });
+    }
+}
+
+fn value(shown: Option<&Value>) -> String {
+    shown.map_or_else(|| "(none)".to_owned(), |shown| readable(shown).to_string())
+}
+
+/// Values as people read them: secrets by name, JSON text as what it holds, references as what they lead to.
+fn readable(shown: &Value) -> serde_json::Value {
+    match shown {
+        Value::Secret(secret) => format!("(secret {})", secret.name()).into(),
+        Value::Stored { .. } => "(secret kept by the cloud)".into(),
+        Value::Reference(_) | Value::Join(_) | Value::Target(_) => "(known after apply)".into(),
+        Value::Text(text) if text.starts_with(['{', '[']) => {
+            serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into())
+        }
+        Value::List(list) => list.iter().map(readable).collect(),
+        Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), readable(value))).collect(),
+        other => other.to_json(),
+    }
+}
+
+/// Words after a label, broken between words.
+fn wrapped(text: &mut String, label: &str, words: &str) {
+    let mut current = label.to_owned();
+    for word in words.split(' ') {
+        if current.len() > label.len() && current.chars().count() + word.chars().count() + 1 > WIDTH {
+            let _ = writeln!(text, "{}", current.trim_end());
+            current = " ".repeat(label.len());
+        }
+        current.push_str(word);
+        current.push(' ');
+    }
+    let _ = writeln!(text, "{}", current.trim_end());
+}
+
+fn words(change: Change) -> (&'static str, &'static str) {
+    match change {
+        Change::Create => ("+", "create"),
+        Change::Update => ("~", "update"),
+        Change::ReplaceCreateFirst => ("+/-", "replace"),
+        Change::ReplaceDeleteFirst => ("-/+", "replace"),
+        Change::Delete => ("-", "delete"),
+        Change::Adopt => ("<", "adopt"),
+        Change::Forget => (".", "forget"),
+        Change::Protection => ("!", "protect"),
+        Change::Settle => ("=", "settle"),
+    }
+}
+
+fn risk_word(risk: Risk) -> &'static str {
+    match risk {
+        Risk::DataLoss => "data loss",
+        Risk::Downtime => "downtime",
+        Risk::Security => "security",
+        Risk::Money => "money",
+        Risk::None => "no risk",
+    }
+}
+
+fn heading(risk: Risk) -> String {
+    match risk {
+        Risk::DataLoss => "data loss: data goes with the object",
+        Risk::Downtime => "downtime: service is interrupted",
+        Risk::Security => "security: who may do or reach what",
+        Risk::Money => "money: billed from or until then",
+        Risk::None => "the rest",
+    }
+    .to_owned()
+}
+
+/// Milliseconds as people say them.
+fn duration(milliseconds: u64) -> String {
+    let seconds = Duration::from_millis(milliseconds).as_secs();
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", (seconds + 30) / 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Colour {
+    Red,
+    Green,
+    Yellow,
+    Cyan,
+    Plain,
+}
+
+fn colour(change: Change) -> Colour {
+    match change {
+        Change::Create => Colour::Green,
+        Change::Update => Colour::Yellow,
+        Change::ReplaceCreateFirst | Change::ReplaceDeleteFirst | Change::Delete => Colour::Red,
+        Change::Adopt | Change::Protection => Colour::Cyan,
+        Change::Forget | Change::Settle => Colour::Plain,
+    }
+}
+
+fn risk_colour(risk: Risk) -> Colour {
+    match risk {
+        Risk::DataLoss | Risk::Downtime => Colour::Red,
+        Risk::Security => Colour::Yellow,
+        Risk::Money => Colour::Cyan,
+        Risk::None => Colour::Plain,
+    }
+}
+
+impl Style {
+    fn paint(self, colour: Colour, text: &str) -> String {
+        let code = match (self, colour) {
+            (Self::Plain, _) | (_, Colour::Plain) => return text.to_owned(),
+            (_, Colour::Red) => 31,
+            (_, Colour::Green) => 32,
+            (_, Colour::Yellow) => 33,
+            (_, Colour::Cyan) => 36,
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}

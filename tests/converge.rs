@@ -1,0 +1,103 @@
+//! The main job: planned, applied, left alone, taken down.
+
+mod common;
+
+use common::{World, consented, inferloop};
+use landfall::prelude::*;
+
+#[tokio::test]
+async fn the_second_converge_calls_no_cloud_and_reads_the_ledger_twice_at_most() {
+    let world = World::new(1);
+    let first = world.inferloop("first").converge().await.unwrap();
+
+    let (calls, mutations, reads) = (world.cloud.calls(), world.cloud.mutations(), world.ledger.reads());
+    let second = world.inferloop("second").converge().await.unwrap();
+    assert_eq!(world.cloud.mutations() - mutations, 0);
+    assert!(world.ledger.reads() - reads <= 2);
+    assert_eq!(world.cloud.calls() - calls, world.ledger.reads() - reads, "only the ledger is read");
+    assert_eq!(first, second);
+}
+
+#[tokio::test]
+async fn a_plan_after_an_apply_is_empty() {
+    let world = World::new(2);
+    let platform = world.inferloop("first");
+    platform.converge().await.unwrap();
+    let plan = platform.plan().await.unwrap();
+    assert!(plan.is_empty(), "{}", plan.details(landfall::plan::Style::Plain));
+    assert!(plan.drift.is_empty());
+}
+
+#[tokio::test]
+async fn a_reviewed_plan_is_applied_once_and_refused_when_the_world_moved() {
+    let world = World::new(3);
+    let platform = world.inferloop("first");
+    let (plan, stale) = (platform.plan().await.unwrap(), platform.plan().await.unwrap());
+    assert_eq!(plan.hash(), stale.hash(), "the same input gives the same plan");
+    platform.apply(plan).await.unwrap();
+    let error = platform.apply(stale).await.unwrap_err();
+    assert_eq!(error.code(), landfall::Code::StalePlan, "{error}");
+}
+
+#[tokio::test]
+async fn outputs_are_typed_and_hold_no_secret() {
+    let world = World::new(4);
+    let mut builder = inferloop();
+    let network = Ref::named("core");
+    let reporting = builder.database("reporting", DatabaseSpec::postgres(&network, "17"));
+    let platform = world.place(builder, "first");
+    let outputs = platform.converge().await.unwrap();
+    let connection = outputs.database(&reporting).unwrap().url().unwrap();
+    assert!(connection.url.host_str().unwrap().ends_with(".rds.amazonaws.com"), "{connection:?}");
+    assert_eq!(connection.url.password(), None);
+    assert!(connection.password.id.starts_with("arn:aws:secretsmanager:eu-west-1:"), "{connection:?}");
+    assert_eq!(outputs, platform.outputs().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_destroy_leaves_nothing() {
+    let world = World::new(5);
+    let platform = world.inferloop("first");
+    platform.converge().await.unwrap();
+    let plan = consented(platform.plan_destroy().await.unwrap());
+    platform.destroy(plan).await.unwrap();
+    assert!(world.cloud.objects().is_empty(), "{:?}", world.content().keys());
+    assert!(platform.engine().state().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn eight_replicas_that_start_together_provision_once() {
+    let world = World::new(6);
+    let clean = World::new(6);
+    clean.inferloop("alone").converge().await.unwrap();
+    let replicas: Vec<_> = (0..8).map(|replica| world.inferloop(&format!("replica-{replica}"))).collect();
+    let all = futures_util::future::join_all(replicas.iter().map(Platform::converge)).await;
+    let first = all[0].as_ref().unwrap();
+    assert!(all.iter().all(|outputs| outputs.as_ref().unwrap() == first));
+    assert_eq!(world.content(), clean.content());
+}
+
+#[tokio::test]
+async fn drift_is_shown_and_mended() {
+    let world = World::new(7);
+    let platform = world.inferloop("first");
+    platform.converge().await.unwrap();
+    let vpc = world.cloud.objects().into_iter().find(|object| object.type_name == "AWS::EC2::VPC").unwrap();
+    world.cloud.edit(&vpc.id, "EnableDnsHostnames", false.into());
+    let plan = platform.plan().await.unwrap();
+    assert_eq!(plan.drift.len(), 1, "{:?}", plan.drift);
+    assert_eq!(plan.steps.len(), 1);
+    platform.apply(plan).await.unwrap();
+    assert!(platform.plan().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_empty_ledger_over_a_full_cloud_is_refused() {
+    let world = World::new(8);
+    world.inferloop("first").converge().await.unwrap();
+    let amnesiac = World { cloud: world.cloud.clone(), ledger: Ledger::memory() };
+    let mutations = world.cloud.mutations();
+    let error = amnesiac.inferloop("second").converge().await.unwrap_err();
+    assert_eq!(error.code(), landfall::Code::LostLedger, "{error}");
+    assert_eq!(world.cloud.mutations(), mutations);
+}
