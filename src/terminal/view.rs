@@ -103,7 +103,7 @@ impl View {
         let awaited = self.by_urgency();
         let width = awaited.iter().take(ROWS).map(|((address, _), _)| address.as_str().len()).max().unwrap_or(0);
         for ((address, verb), call) in awaited.iter().take(ROWS) {
-            let time = format!("{} of {}", span(self.now.saturating_sub(call.began)), span(call.usually.1));
+            let time = format!("{} of {}", span(self.now.saturating_sub(call.began)), about(call.usually.1));
             let late = if self.is_late(call) { ", longer than usual" } else { "" };
             let word = if call.word.is_empty() { String::new() } else { format!("  {}", call.word) };
             rows.push(format!("  {:width$}  {} {time}{late}{word}", address.as_str(), doing(*verb)));
@@ -203,7 +203,7 @@ impl View {
             return Line::lasting(format!("planned: nothing to change, {} as declared", count(unchanged, "resource")));
         }
         let parts: Vec<_> = changes.iter().map(|(change, count)| format!("{count} to {}", planned(*change))).collect();
-        Line::lasting(format!("planned: {}, {unchanged} unchanged; usually takes {}", parts.join(", "), span(usually)))
+        Line::lasting(format!("planned: {}, {unchanged} unchanged; usually takes {}", parts.join(", "), about(usually)))
     }
 
     /// The line that breaks a long silence.
@@ -230,7 +230,7 @@ impl View {
         let (low, _, high) = call.usually;
         let late = if self.is_late(call) { ", longer than usual" } else { "" };
         let mut text = format!("still {} {address} after {}", doing(*verb), span(self.now.saturating_sub(call.began)));
-        text += &format!(" (usually {} to {}{late})", span(low), span(high));
+        text += &format!(" (usually {} to {}{late})", about(low), about(high));
         if !call.word.is_empty() {
             text += &format!(", the cloud says {}", call.word);
         }
@@ -264,7 +264,7 @@ impl View {
         let end = if self.stopping { slowest } else { slowest.max(self.expected_end) };
         let left = match end.saturating_sub(self.now) {
             0 => "longer than usual".to_owned(),
-            left => format!("about {} left", span(left)),
+            left => format!("about {} left", about(left)),
         };
         let stopping = if self.stopping { "stopping, " } else { "" };
         format!("[{bar}] {}, {stopping}{left}", self.counter())
@@ -299,6 +299,15 @@ fn span(milliseconds: u64) -> String {
         60..3600 => pair(seconds / 60, "min", seconds % 60, "s"),
         _ => pair(seconds / 3600, "h", seconds % 3600 / 60, "min"),
     }
+}
+
+/// A span that is an estimate: from two minutes on, in whole minutes.
+fn about(milliseconds: u64) -> String {
+    const MINUTE: u64 = 60_000;
+    if milliseconds < 2 * MINUTE {
+        return span(milliseconds);
+    }
+    span(milliseconds.saturating_add(MINUTE / 2) / MINUTE * MINUTE)
 }
 
 fn count(number: usize, noun: &str) -> String {
@@ -444,7 +453,7 @@ mod tests {
         );
         let expected = "\
 took the lease, epoch 1
-planned: 3 to create, 1 to replace, 4 unchanged; usually takes 10 min 40 s
+planned: 3 to create, 1 to replace, 4 unchanged; usually takes 11 min
 created aws/network/core/vpc in 6 s
 retrying to create aws/cluster/main/role in 750 ms: rate exceeded
 still creating aws/cluster/main/cluster after 30 s (usually 5 min to 20 min), the cloud says CREATING: making endpoints; 1 more awaited; 1 of 5 done
@@ -475,7 +484,7 @@ created aws/cluster/main/cluster in 21 min 53 s";
   aws/cluster/main/role           creating 1 min 30 s of 2 s, longer than usual
   aws/cluster/main/cluster        creating 1 min 30 s of 10 min  CREATING
   aws/database/postgres/instance  creating 1 min 30 s of 8 min
-[########------------------------] 1 of 4 done, about 10 min 8 s left";
+[########------------------------] 1 of 4 done, about 10 min left";
         assert_eq!(view.screen().join("\n"), expected);
     }
 
@@ -565,6 +574,15 @@ created aws/cluster/main/cluster in 21 min 53 s";
             error: "no more addresses".into(),
         };
         assert!(on(&mut view, failed)[0].lasts());
+    }
+
+    #[test]
+    fn estimates_are_no_more_exact_than_they_can_be() {
+        for (milliseconds, text) in
+            [(90_500, "1 min 30 s"), (492_000, "8 min"), (738_000, "12 min"), (5_430_000, "1 h 31 min")]
+        {
+            assert_eq!(about(milliseconds), text);
+        }
     }
 
     #[test]

@@ -360,6 +360,7 @@ mod tests {
         let clock = VirtualClock::new();
         let hold = clock.hold();
         let (send, receive) = mpsc::channel::<()>();
+        #[expect(clippy::disallowed_methods, reason = "a second thread is the point, and it is joined")]
         let thread = std::thread::spawn(move || {
             receive.recv().unwrap();
             drop(hold);
