@@ -78,7 +78,7 @@ async fn removing_the_block_and_its_protection_together_is_refused() {
     let mut needed = plan.consents_needed();
     assert!(!needed.is_empty());
     needed[0].plan = "0".repeat(64);
-    assert_eq!(plan.clone().consent(needed[0].clone()).unwrap_err().code(), Code::Protected);
+    assert_eq!(plan.clone().consent(needed[0].clone()).unwrap_err().code(), Code::StalePlan);
 
     without.apply(common::consented(plan)).await.unwrap();
     assert!(world.content().keys().all(|address| !address.contains("archive")));

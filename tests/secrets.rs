@@ -78,7 +78,8 @@ async fn no_canary_gets_out() {
         clean("an event", &format!("{event:?} {}", serde_json::to_string(&event).unwrap()));
         assert!(!matches!(event.kind, EventKind::WaitingForLease { .. }));
     }
-    for entry in world.ledger.history(&platform.engine().setup().stack, None, 100_000).await.unwrap() {
+    let history = world.ledger.history(&platform.engine().setup().stack, None, 100_000);
+    for entry in landfall::clock::drive(world.cloud.clock(), history).await.unwrap() {
         clean("the ledger", &serde_json::to_string(&entry).unwrap());
     }
     for found in platform.census().await.unwrap() {

@@ -214,8 +214,9 @@ impl Random {
                 gpu: u32::from(has_gpu && self.chance(40)),
             };
             if spec.resources.gpu > 0 {
-                // Each takes a node of its own.
+                // Each takes a node of its own, and a spot node only if it may be interrupted.
                 spec.replicas = 1;
+                spec.interruptible = stack.node_pools.get("gpu").is_some_and(|pool| pool.spec.spot);
             } else if self.chance(40) {
                 spec = spec.autoscale(4, self.pick(&[50, 70, 80]));
             }
@@ -243,16 +244,17 @@ impl Random {
     }
 
     fn callable(&mut self, spec: &mut ServiceSpec, name: &str, has_mesh: bool) {
-        if self.chance(60) {
-            let rate = Rate { count: 1_000, per: self.pick(&[Per::Second, Per::Minute]) };
-            let rate_limit = self.chance(50).then_some(rate);
-            spec.ingress = Some(Ingress { path: format!("/api/{name}"), host: None, rate_limit });
-        }
         if has_mesh && self.chance(60) {
             spec.mesh = Some(ServiceMesh {
                 retries: u32::from(self.below(4)),
                 timeout: self.chance(50).then_some(Span::seconds(30)),
             });
+        }
+        if self.chance(60) {
+            let rate = Rate { count: 1_000, per: self.pick(&[Per::Second, Per::Minute]) };
+            // It is the mesh that keeps a limit.
+            let rate_limit = (spec.mesh.is_some() && self.chance(50)).then_some(rate);
+            spec.ingress = Some(Ingress { path: format!("/api/{name}"), host: None, rate_limit });
         }
         if self.chance(50) {
             spec.metrics = Some(Metrics { path: "/metrics".into(), port: self.chance(30).then_some(9090) });
