@@ -176,11 +176,12 @@ impl Case {
             let slot = Slot::new(&identity.address, identity.generation);
             let thing = match &identity.id {
                 Some(id) => self.world.get_key_value(id),
-                None => self.world.iter().find(|(_, thing)| thing.slot == slot && thing.type_name == identity.type_name),
+                None => {
+                    self.world.iter().find(|(_, thing)| thing.slot == slot && thing.type_name == identity.type_name)
+                }
             };
-            let observation = thing.map_or(Observation::Absent, |(id, thing)| {
-                Observation::Present(Box::new(self.observed(id, thing)))
-            });
+            let observation = thing
+                .map_or(Observation::Absent, |(id, thing)| Observation::Present(Box::new(self.observed(id, thing))));
             seen.by_slot.insert(slot, observation);
         }
         if self.census {
@@ -253,6 +254,7 @@ impl Case {
 
     /// Does what the plan says, up to the operation where it is killed. Says whether it came to the end.
     pub(super) fn apply(&mut self, plan: &Plan, kill: Option<(usize, Kill)>) -> bool {
+        let hash = plan.hash();
         for (index, operation) in plan.operations.iter().enumerate() {
             let killed = |at: Kill| kill == Some((index, at));
             if killed(Kill::BeforeIntent) {
@@ -283,7 +285,7 @@ impl Case {
                 cluster: operation.cluster.clone(),
                 protected: operation.protected,
                 origin: None,
-                plan: plan.hash(),
+                plan: hash.clone(),
             })));
             if killed(Kill::BeforeCall) {
                 return false;
@@ -339,7 +341,8 @@ impl Case {
                     assert!(!taken, "the name of {} is free by then", operation.slot);
                 }
                 self.made += 1;
-                let id = format!("{}-{}", operation.type_name.rsplit([':', '/']).next().unwrap().to_lowercase(), self.made);
+                let id =
+                    format!("{}-{}", operation.type_name.rsplit([':', '/']).next().unwrap().to_lowercase(), self.made);
                 let thing = Thing {
                     type_name: operation.type_name.clone(),
                     slot: operation.slot.clone(),

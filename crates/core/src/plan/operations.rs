@@ -11,7 +11,7 @@ use super::survey::{Missing, Object, Standing, nothing};
 use super::{Attribute, Books, Change, Operation, Reason, Risk, Step};
 use crate::Result;
 use crate::ledger::Slot;
-use crate::resource::{Address, Catalog, IdentityClass, Properties, ResourceType, Value, Verb};
+use crate::resource::{Address, Catalog, IdentityClass, Ownership, Properties, ResourceType, Value, Verb};
 
 /// The steps and operations of all decisions, not yet in order.
 pub(super) fn assemble(decisions: &Decisions<'_>, catalog: &Catalog) -> Result<(Vec<Step>, Raw)> {
@@ -363,7 +363,7 @@ fn claim_key(of: &ResourceType, properties: &Properties) -> Option<String> {
 
 /// Whether the cloud refuses to delete it as it is.
 fn is_guarded(object: &Object<'_>, of: &ResourceType) -> bool {
-    if of.guard.is_empty() || object.is_leaving() {
+    if of.guard.is_empty() || object.is_leaving() || is_surplus(object) {
         return false;
     }
     let (first, rest) = of.guard.split_once('.').unwrap_or((of.guard, ""));
@@ -371,6 +371,14 @@ fn is_guarded(object: &Object<'_>, of: &ResourceType) -> bool {
         properties.get(first).and_then(|value| value.at(rest)).and_then(Value::as_bool) == Some(true)
     };
     on(object.properties) || object.observed.is_some_and(|observed| on(&observed.properties))
+}
+
+/// Whether it goes by a generation that is not its own, because two objects bear the same marks. An update would make it
+/// the current one, so its guard is left to people.
+fn is_surplus(object: &Object<'_>) -> bool {
+    object.observed.is_some_and(
+        |observed| matches!(&observed.owner, Ownership::Ours(marks) if marks.generation != object.slot.generation),
+    )
 }
 
 /// What an adopted object was given, as far as anybody knows.

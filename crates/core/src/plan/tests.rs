@@ -5,8 +5,8 @@ use proptest::sample::Index;
 
 use super::fake::*;
 use super::*;
-use crate::driver::{Health, Observation, Ownership};
-use crate::resource::Verb;
+use crate::driver::{Health, Observation};
+use crate::resource::{Ownership, Verb};
 use crate::secret::Secret;
 use crate::{Code, Error, list, map, properties};
 
@@ -162,7 +162,10 @@ fn what_is_gone_is_made_again_as_another_generation() {
     let id = case.state.resources[&address("role")].id.clone();
     case.world.remove(&id);
     let plan = case.converge();
-    assert_eq!(changes(&plan), [("server", Change::Update), ("role", Change::Create)].map(|c| c).to_vec().sorted(&plan));
+    assert_eq!(
+        changes(&plan),
+        [("server", Change::Update), ("role", Change::Create)].map(|c| c).to_vec().sorted(&plan)
+    );
     let step = plan.steps.iter().find(|step| step.address.part() == "role").unwrap();
     assert_eq!(step.reasons, [Reason::Gone]);
     assert_eq!(case.state.resources[&address("role")].generation, 1);
@@ -261,7 +264,7 @@ fn what_bears_our_marks_and_is_in_no_ledger_is_taken_in() {
     found.sort();
     assert_eq!(found, expected);
     assert_eq!(case.world.len(), 3);
-    assert!(case.world.contains_key("net-0"), "of two the first stays");
+    assert!(!case.world.contains_key("net-0"), "of two the one that is used stays");
 }
 
 #[test]
@@ -339,7 +342,11 @@ fn what_is_in_a_replaced_cluster_goes_before_it() {
         let mut inner = Case::new();
         inner.want("cluster", cluster, properties! { "Name" => "c", "Fixed" => 1 });
         inner
-            .want("object", "test/Object", properties! { "metadata" => map! { "name" => "o" }, "spec" => map! { "replicas" => 2 } })
+            .want(
+                "object",
+                "test/Object",
+                properties! { "metadata" => map! { "name" => "o" }, "spec" => map! { "replicas" => 2 } },
+            )
             .cluster = Some(address("cluster"));
         inner.converge();
         // An autoscaler owns the number of replicas from now on.
@@ -400,7 +407,8 @@ fn reasons_lead_to_the_line_that_changed() {
         json: serde_json::json!({ "resources": { "size": size, "other": size > 2 } }),
         origin: Some(crate::error::Position { file: "shop.yaml".into(), line: 1, column: 1 }),
         fields: std::sync::Arc::new(
-            [("resources.size".to_owned(), crate::error::Position { file: "shop.yaml".into(), line, column: 9 })].into(),
+            [("resources.size".to_owned(), crate::error::Position { file: "shop.yaml".into(), line, column: 9 })]
+                .into(),
         ),
     };
     case.specs.insert("kind/main".to_owned(), spec(2, 4));
@@ -471,7 +479,11 @@ fn plans_read_well() {
     case.specs.insert("kind/main".to_owned(), spec("mysql"));
     let policy = |actions: Value| map! { "Version" => "2012-10-17", "Statement" => list![map! { "Effect" => "Allow", "Action" => actions, "Resource" => "*" }] };
     case.want("role", "Test::Role", properties! { "Name" => "shop-role", "Set" => ["a", "c"], "Policy" => policy(list!["s3:Get"]), "Fixed" => true });
-    case.want("queue", "Test::Rule", properties! { "Group" => reference("role", "Arn"), "Port" => 443, "Cidr" => "10.0.0.0/8" });
+    case.want(
+        "queue",
+        "Test::Rule",
+        properties! { "Group" => reference("role", "Arn"), "Port" => 443, "Cidr" => "10.0.0.0/8" },
+    );
     let database = case.wanted.get_mut(&address("database")).unwrap();
     database.properties.insert("Engine".to_owned(), "mysql".into());
     database.properties.insert("Class".to_owned(), "large".into());
@@ -485,17 +497,26 @@ fn plans_read_well() {
     insta::assert_snapshot!("change_headline", text(plan.headline(Style::Plain)));
     insta::assert_snapshot!("change_table", text(plan.table(Style::Plain)));
     insta::assert_snapshot!("change_details", text(plan.details(Style::Plain)));
-    insta::assert_snapshot!("change_colour", plan.headline(Style::Colour).replace(&plan.hash(), "HASH").escape_debug().to_string());
+    insta::assert_snapshot!(
+        "change_colour",
+        plan.headline(Style::Colour).replace(&plan.hash(), "HASH").escape_debug().to_string()
+    );
     assert!(plan.headline(Style::Plain).lines().count() <= 6);
 
     let plan = case.plan_with(Mode::Destroy, &case.seen()).unwrap();
-    insta::assert_snapshot!("destroy_table", plan.table(Style::Plain).replace(&plan.hash(), &"0123456789abcdef".repeat(4)));
+    insta::assert_snapshot!(
+        "destroy_table",
+        plan.table(Style::Plain).replace(&plan.hash(), &"0123456789abcdef".repeat(4))
+    );
     let empty = shop_made().plan().unwrap();
-    insta::assert_snapshot!("empty", format!("{}{}{}", empty.headline(Style::Plain), empty.table(Style::Plain), empty.details(Style::Plain)));
+    insta::assert_snapshot!(
+        "empty",
+        format!("{}{}{}", empty.headline(Style::Plain), empty.table(Style::Plain), empty.details(Style::Plain))
+    );
 }
 
 /// A random declaration of up to ten resources that refer to each other.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Wanted {
     on: bool,
     of: usize,
@@ -504,6 +525,16 @@ struct Wanted {
     refs: Vec<Index>,
     fixed_refs: Vec<Index>,
     rank: u16,
+}
+
+impl std::fmt::Debug for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { on, of, fixed, size, refs, fixed_refs, rank } = self;
+        if !on {
+            return f.write_str("-");
+        }
+        write!(f, "{} fixed {fixed} size {size} rank {rank} {refs:?} {fixed_refs:?}", TYPES[*of])
+    }
 }
 
 fn wanted() -> impl Strategy<Value = Vec<Wanted>> {
@@ -516,7 +547,15 @@ fn wanted() -> impl Strategy<Value = Vec<Wanted>> {
         prop::collection::vec(any::<Index>(), 0..2),
         any::<u16>(),
     );
-    let one = one.prop_map(|(on, of, fixed, size, refs, fixed_refs, rank)| Wanted { on, of, fixed, size, refs, fixed_refs, rank });
+    let one = one.prop_map(|(on, of, fixed, size, refs, fixed_refs, rank)| Wanted {
+        on,
+        of,
+        fixed,
+        size,
+        refs,
+        fixed_refs,
+        rank,
+    });
     prop::collection::vec(one, 10)
 }
 
@@ -558,7 +597,7 @@ fn sound(plan: &Plan) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever was there, wherever a run was killed, whatever is wanted next: the plan can be applied as it is ordered,
     /// every change has a root cause, and after it nothing is left to do.
@@ -607,5 +646,25 @@ proptest! {
         let plan = case.converge();
         sound(&plan);
         prop_assert_eq!(case.world.len(), case.wanted.len());
+    }
+}
+
+#[test]
+fn what_is_older_does_not_take_the_place_of_what_is_newer() {
+    let database = |case: &mut Case, guarded: bool| {
+        let properties = properties! { "Name" => "n", "DeletionProtection" => guarded };
+        case.want("r", "Test::Database", properties);
+    };
+    for at in 0..3 {
+        let mut case = Case::new();
+        database(&mut case, true);
+        let plan = case.plan().unwrap();
+        case.apply(&plan, Some((0, Kill::AfterCall)));
+        case.want("r", "Test::Role", properties! { "Name" => "n" });
+        let plan = case.plan().unwrap();
+        case.apply(&plan, Some((at, Kill::BeforeIntent)));
+        database(&mut case, false);
+        case.converge();
+        assert_eq!(case.world.len(), 1);
     }
 }

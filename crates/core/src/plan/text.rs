@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::alike::tags;
 use super::build::place;
-use super::consent::call;
 use super::{Attribute, Change, Drift, Plan, Reason, Risk, Step};
-use crate::resource::Value;
+use crate::resource::{RESERVED_PREFIX, Value};
 
 /// How text is marked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,55 +59,63 @@ impl Plan {
         if !self.drift.is_empty() {
             let resources: std::collections::BTreeSet<_> = self.drift.iter().map(|drift| &drift.address).collect();
             let places = match resources.len() {
-                1 => "1 resource".to_owned(),
-                many => format!("{many} resources"),
+                1 => "1 resource differs".to_owned(),
+                many => format!("{many} resources differ"),
             };
-            let _ = writeln!(text, "  drift: {places} differ from what was last applied");
+            let _ = writeln!(text, "  drift: {places} from what was last applied");
         }
         let blocked = self.blocked().len();
         if blocked > 0 {
-            let line = format!("  {blocked} need consent before this can be applied; plan {}", self.hash());
+            let what = if blocked == 1 { "1 change needs".to_owned() } else { format!("{blocked} changes need") };
+            let line = format!("  {what} consent before this can be applied; plan {}", self.hash());
             let _ = writeln!(text, "{}", style.paint(Colour::Red, &line));
         }
         text
     }
 
-    /// One line for each change, most dangerous first, with the reasons of those that are more than a first creation.
+    /// One line for each change, most dangerous first, with the reasons of those that are more than a first creation or
+    /// a part of destroying everything.
     #[must_use]
     pub fn table(&self, style: Style) -> String {
-        let mut text = String::new();
         let widths = Widths::of(&self.steps);
-        let mut last = None;
-        for step in &self.steps {
-            if last != Some(step.risk) {
-                let gap = if last.is_some() { "\n" } else { "" };
-                let _ = writeln!(text, "{gap}{}", style.paint(risk_colour(step.risk), &heading(step.risk)));
-                last = Some(step.risk);
+        self.listing(style, |text, step| {
+            line(text, step, widths, style);
+            if !matches!(step.reasons[..], [Reason::Declared(_) | Reason::Destroy]) {
+                reasons(text, step);
             }
-            line(&mut text, step, widths, style);
-            if !matches!(step.reasons[..], [Reason::Declared(_)]) {
-                reasons(&mut text, step);
-            }
-        }
-        self.sections(&mut text, style);
-        text
+        })
     }
 
     /// Everything: for each change its reasons and, property by property, what differs.
     #[must_use]
     pub fn details(&self, style: Style) -> String {
-        let mut text = String::new();
-        for step in &self.steps {
-            line(&mut text, step, Widths::default(), style);
-            reasons(&mut text, step);
-            let (unknown, known): (Vec<&Attribute>, Vec<&Attribute>) =
-                step.attributes.iter().partition(|attribute| attribute.unknown && !attribute.replaces);
-            known.into_iter().for_each(|shown| attribute(&mut text, shown, step.change, style));
+        self.listing(style, |text, step| {
+            line(text, step, Widths::default(), style);
+            reasons(text, step);
+            let collapses = |shown: &&Attribute| {
+                let forces = shown.replaces && step.change != Change::Create;
+                shown.unknown && !forces && !shown.secret
+            };
+            let (unknown, known): (Vec<&Attribute>, Vec<&Attribute>) = step.attributes.iter().partition(collapses);
+            known.into_iter().for_each(|shown| attribute(text, shown, step.change, style));
             if !unknown.is_empty() {
                 let paths: Vec<&str> = unknown.iter().map(|attribute| attribute.path.as_str()).collect();
-                wrapped(&mut text, "      (known after apply) ", &paths.join(", "));
+                wrapped(text, "      (known after apply) ", &paths.join(", "));
             }
-            text.push('\n');
+        })
+    }
+
+    /// All steps under the headings of their risks, then drift and consents.
+    fn listing(&self, style: Style, show: impl Fn(&mut String, &Step)) -> String {
+        let mut text = String::new();
+        let mut last = None;
+        for step in &self.steps {
+            if last != Some(step.risk) {
+                let gap = if last.is_some() { "\n" } else { "" };
+                let _ = writeln!(text, "{gap}{}", style.paint(risk_colour(step.risk), heading(step.risk)));
+                last = Some(step.risk);
+            }
+            show(&mut text, step);
         }
         self.sections(&mut text, style);
         text
@@ -116,7 +124,7 @@ impl Plan {
     /// Drift and consents.
     fn sections(&self, text: &mut String, style: Style) {
         if !self.drift.is_empty() {
-            let gap = if text.is_empty() || text.ends_with("\n\n") { "" } else { "\n" };
+            let gap = if text.is_empty() { "" } else { "\n" };
             let _ = writeln!(
                 text,
                 "{gap}{}",
@@ -138,7 +146,7 @@ impl Plan {
         }
         let blocked = self.blocked();
         if !blocked.is_empty() {
-            let gap = if text.ends_with("\n\n") { "" } else { "\n" };
+            let gap = if text.is_empty() { "" } else { "\n" };
             let _ =
                 writeln!(text, "{gap}{}", style.paint(Colour::Red, "consent needed: these hold data or are protected"));
             let hash = self.hash();
@@ -147,7 +155,10 @@ impl Plan {
                 let id = step.id.clone().unwrap_or_default();
                 let consent = crate::ledger::Consent { address: step.address.clone(), id, ..plan.clone() };
                 let _ = writeln!(text, "  {} {} (id {})", words(step.change).1, step.address, consent.id);
-                let _ = writeln!(text, "    {}", call(&consent));
+                let crate::ledger::Consent { address, id, plan } = &consent;
+                let _ = writeln!(text, "    plan.consent(Consent {{");
+                let _ = writeln!(text, "        address: \"{address}\".parse()?,\n        id: {id:?}.into(),");
+                let _ = writeln!(text, "        plan: \"{plan}\".into(),\n    }})?");
             }
         }
     }
@@ -174,25 +185,34 @@ fn line(text: &mut String, step: &Step, widths: Widths, style: Style) {
         (None, _) | (_, Change::Update | Change::Settle | Change::Protection) => String::new(),
         (Some(id), _) => format!("  (id {id})"),
     };
-    let first =
-        format!("{:<address$}  {:<of$}", step.address, step.type_name, address = widths.address, of = widths.type_name);
+    let first = format!(
+        "{:<address$}  {:<of$}",
+        step.address.as_str(),
+        step.type_name,
+        address = widths.address,
+        of = widths.type_name
+    );
     let _ = writeln!(text, "{verb} {}", format!("{first}{id}").trim_end());
 }
 
-/// The chain of reasons, broken between reasons where it gets too long.
+/// The chains of reasons, each on a line of its own from its nearest cause to its first; broken where it gets too long.
 fn reasons(text: &mut String, step: &Step) {
-    let mut current = "     ".to_owned();
-    let mut any = false;
+    let mut current = String::new();
     for reason in &step.reasons {
         let next = format!(" <- {}", reason_text(reason));
-        if any && current.chars().count() + next.chars().count() > WIDTH {
+        if current.chars().count() + next.chars().count() > WIDTH {
             let _ = writeln!(text, "{current}");
             current = "        ".to_owned();
+        } else if current.is_empty() {
+            current = "     ".to_owned();
         }
         current.push_str(&next);
-        any = true;
+        if reason.is_root() {
+            let _ = writeln!(text, "{current}");
+            current.clear();
+        }
     }
-    if any {
+    if !current.is_empty() {
         let _ = writeln!(text, "{current}");
     }
 }
@@ -267,6 +287,11 @@ fn attribute(text: &mut String, shown: &Attribute, change: Change, style: Style)
         let _ = writeln!(text, "      {symbol} {path}:{forces}");
         return list(text, before, after, style);
     }
+    if let (Some(only), None) | (None, Some(only)) = (before, after)
+        && let Some(tags) = tags(only).filter(|tags| !tags.is_empty())
+    {
+        return wrapped(text, &format!("      {symbol} {path}: "), &tag_words(&tags));
+    }
     let single = match (before, after) {
         (None, Some(only)) | (Some(only), None) => value(Some(only)),
         _ => format!("{} -> {}", value(before.as_ref()), value(after.as_ref())),
@@ -281,6 +306,21 @@ fn attribute(text: &mut String, shown: &Attribute, change: Change, style: Style)
             block(text, &style.paint(tint, symbol), side);
         }
     }
+}
+
+/// Tags as people write them; ownership marks are on everything and say nothing new.
+fn tag_words(tags: &crate::resource::Properties) -> String {
+    let own = tags.iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
+    let mut words: Vec<String> = own
+        .map(|(key, value)| match readable(value) {
+            serde_json::Value::String(text) => format!("{key}={text}"),
+            other => format!("{key}={other}"),
+        })
+        .collect();
+    if words.len() < tags.len() {
+        words.push("(ownership marks)".to_owned());
+    }
+    words.join(", ")
 }
 
 /// Elements that came and went; those that stay are counted.
@@ -375,7 +415,7 @@ fn risk_word(risk: Risk) -> &'static str {
     }
 }
 
-fn heading(risk: Risk) -> String {
+fn heading(risk: Risk) -> &'static str {
     match risk {
         Risk::DataLoss => "data loss: data goes with the object",
         Risk::Downtime => "downtime: service is interrupted",
@@ -383,7 +423,6 @@ fn heading(risk: Risk) -> String {
         Risk::Money => "money: billed from or until then",
         Risk::None => "the rest",
     }
-    .to_owned()
 }
 
 /// Milliseconds as people say them.
