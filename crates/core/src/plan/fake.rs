@@ -241,6 +241,11 @@ impl Case {
         plan
     }
 
+    /// [`Case::converge`], for what only matters in the end.
+    pub(super) fn arrive(&mut self) {
+        let _ = self.converge();
+    }
+
     pub(super) fn settle(&mut self) {
         let specs = self.specs.iter().map(|(name, now)| (name.clone(), now.json.clone())).collect();
         let converged = Converged { graph: self.expanded().graph.hash(), outputs: AllOutputs::default(), specs };
