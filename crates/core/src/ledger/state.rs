@@ -299,9 +299,10 @@ impl State {
             protected,
             origin,
         };
-        if let Some(deposed) = self.deposed.get_mut(&slot) {
+        let newer = self.resources.get(&slot.address).is_some_and(|current| current.generation > slot.generation);
+        if newer || self.deposed.contains_key(&slot) {
             // A replaced object is changed once more before it is deleted; it does not become the current one.
-            *deposed = held;
+            self.deposed.insert(slot, held);
             return;
         }
         if let Some(old) = self.resources.insert(slot.address.clone(), held)

@@ -7,7 +7,8 @@ use super::decide::Decisions;
 use super::known::Known;
 use super::look::Seen;
 use super::reason::{Causes, SpecNow};
-use super::survey::{Site, survey};
+use super::site::Site;
+use super::survey::survey;
 use super::{FORMAT, Plan, operations, order};
 use crate::driver::Target;
 use crate::graph::{Expanded, Graph};
@@ -58,6 +59,45 @@ pub struct Input<'a> {
 /// - *Held and not wanted*, and what was replaced and not deleted: deleted, after everything that stands on it.
 ///
 /// What cannot be known before the apply never blocks a plan.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use landfall_core::driver::Target;
+/// use landfall_core::graph::{Expanded, Graph};
+/// use landfall_core::ledger::{Head, State};
+/// use landfall_core::plan::{Change, Input, Mode, Seen, Style, plan};
+/// use landfall_core::properties;
+/// use landfall_core::resource::{Address, Catalog, Resource, StackId};
+///
+/// let address = Address::new("aws", "native", "news", "resource")?;
+/// let topic = Resource::new(address.clone(), "AWS::SNS::Topic", properties! { "DisplayName" => "news" });
+/// let expanded = Expanded {
+///     graph: Graph::new(BTreeMap::from([(address, topic)]))?,
+///     outputs: Default::default(),
+///     catalog: Catalog::default().with_generic(["AWS::SNS::Topic"]),
+/// };
+/// let target = Target {
+///     cloud: "aws".to_owned(),
+///     partition: "aws".to_owned(),
+///     account: "123456789012".to_owned(),
+///     region: "eu-west-1".to_owned(),
+/// };
+/// let plan = plan(&Input {
+///     stack: &StackId::new("shop", "dev"),
+///     target: &target,
+///     head: &Head::default(),
+///     expanded: &expanded,
+///     specs: &BTreeMap::new(),
+///     state: &State::default(),
+///     seen: &Seen::default(),
+///     consents: &[],
+///     mode: Mode::Converge,
+/// })?;
+/// assert_eq!(plan.steps[0].change, Change::Create);
+/// assert!(plan.headline(Style::Plain).starts_with("shop-dev on aws 123456789012/eu-west-1: 1 change, 0 unchanged"));
+/// # Ok::<(), landfall_core::Error>(())
+/// ```
 ///
 /// # Errors
 /// All problems at once: [`Code::WrongTarget`] when the ledger is pinned elsewhere, [`Code::Unresolved`] for each object

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Change, Counts, Plan, Reason, Step};
 use crate::graph::hex;
-use crate::ledger::{Consent, Head, Slot, State};
+use crate::ledger::{Consent, Head, Held, State};
 use crate::resource::Address;
 use crate::{Code, Error, Problems, Result};
 
@@ -33,19 +33,17 @@ impl Plan {
     /// that consent holds when the plan is made once more.
     #[must_use]
     pub fn hash(&self) -> String {
-        let steps: Vec<Json> = self.steps.iter().map(hashed).collect();
-        let drift: Vec<Json> = self.drift.iter().map(|drift| json!([drift.address, drift.path])).collect();
-        let mut hasher = Sha256::new();
-        let mut add = |part: Json| {
-            hasher.update(part.to_string().as_bytes());
-            hasher.update(b"\n");
-        };
-        add(json!([self.format, self.stack, self.target, self.graph, self.unchanged]));
-        add(json!(self.base_resources));
-        steps.into_iter().for_each(&mut add);
-        self.operations.iter().for_each(|operation| add(json!(operation)));
-        drift.into_iter().for_each(&mut add);
-        hex(&hasher.finalize())
+        let Self { format, stack, target, base: _, graph, steps, operations, unchanged, drift, .. } = self;
+        let mut hasher = Hashing::default();
+        hasher.add(&(format, stack, target, graph, unchanged));
+        hasher.add(&self.base_resources);
+        for Step { address, type_name, change, id, attributes, reasons, risk, needs_consent, origin: _ } in steps {
+            let reasons: Vec<Json> = reasons.iter().map(hashed).collect();
+            hasher.add(&(address, type_name, change, id, attributes, reasons, risk, needs_consent));
+        }
+        operations.iter().for_each(|operation| hasher.add(operation));
+        drift.iter().for_each(|drift| hasher.add(&(&drift.address, &drift.path)));
+        hasher.finish(64)
     }
 
     /// What must be agreed to, whether it was agreed to or not.
@@ -150,49 +148,67 @@ fn consent_for(step: &Step, plan: &str) -> Consent {
     Consent { address: step.address.clone(), id: step.id.clone().unwrap_or_default(), plan: plan.to_owned() }
 }
 
-fn hashed(step: &Step) -> Json {
-    let reasons: Vec<Json> = step
-        .reasons
-        .iter()
-        .map(|reason| match reason {
-            Reason::Declared(_) => json!("declared"),
-            Reason::Field { declaration, field, before, after, position: _ } => {
-                json!([declaration, field, before, after])
-            }
-            other => json!(other),
-        })
-        .collect();
-    let Step { address, type_name, change, id, attributes, reasons: _, risk, needs_consent, origin: _ } = step;
-    json!([address, type_name, change, id, attributes, reasons, risk, needs_consent])
+/// A reason without the place in a file.
+fn hashed(reason: &Reason) -> Json {
+    match reason {
+        Reason::Declared(_) => json!("declared"),
+        Reason::Field { declaration, field, before, after, position: _ } => json!([declaration, field, before, after]),
+        other => json!(other),
+    }
+}
+
+/// A hash of JSON texts, one a line.
+#[derive(Default)]
+struct Hashing(Sha256);
+
+impl Hashing {
+    fn add(&mut self, part: &impl serde::Serialize) {
+        // Neither the hash as a writer nor the JSON forms of these types can fail.
+        let _ = serde_json::to_writer(&mut *self, part);
+        self.0.update(b"\n");
+    }
+
+    fn finish(self, digits: usize) -> String {
+        let mut text = hex(&self.0.finalize());
+        text.truncate(digits);
+        text
+    }
+}
+
+impl std::io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// For each address a digest of everything that the ledger knows of it.
 pub(super) fn digests(state: &State) -> BTreeMap<Address, String> {
-    let mut parts: BTreeMap<&Address, Sha256> = BTreeMap::new();
-    let mut add = |address, part: Json| {
-        let hasher: &mut Sha256 = parts.entry(address).or_default();
-        hasher.update(part.to_string().as_bytes());
-        hasher.update(b"\n");
-    };
+    let mut parts: BTreeMap<&Address, Hashing> = BTreeMap::new();
     // Where it was declared is no news.
     for (address, held) in &state.resources {
-        let slot = Slot::new(address, held.generation);
-        add(address, json!(["held", slot, held.type_name, held.id, held.properties, held.outputs]));
-        add(address, json!([held.claim, held.dependencies, held.cluster, held.protected]));
+        let Held { type_name, generation, id, claim, properties, outputs, dependencies, cluster, protected, .. } = held;
+        let part = parts.entry(address).or_default();
+        part.add(&("held", type_name, generation, id, claim, properties, outputs, dependencies, cluster, protected));
     }
     for (slot, held) in &state.deposed {
-        add(&slot.address, json!(["deposed", slot, held.id, held.properties, held.protected]));
+        parts.entry(&slot.address).or_default().add(&("deposed", slot, &held.id, &held.properties, held.protected));
     }
     for (slot, intent) in &state.intents {
-        add(&slot.address, json!(["intent", slot, intent.verb, intent.id, intent.properties]));
+        let part = parts.entry(&slot.address).or_default();
+        part.add(&("intent", slot, intent.verb, &intent.id, &intent.properties));
     }
     for slot in state.failures.keys() {
-        add(&slot.address, json!(["failed", slot]));
+        parts.entry(&slot.address).or_default().add(&("failed", slot));
     }
     for (address, unused) in &state.generations {
-        add(address, json!(["unused", unused]));
+        parts.entry(address).or_default().add(&("unused", unused));
     }
-    parts.into_iter().map(|(address, hasher)| (address.clone(), hex(&hasher.finalize()[..8]))).collect()
+    parts.into_iter().map(|(address, hashing)| (address.clone(), hashing.finish(16))).collect()
 }
 
 fn moved(before: &BTreeMap<Address, String>, now: &BTreeMap<Address, String>) -> Vec<String> {

@@ -166,7 +166,7 @@ impl Compare<'_> {
         all: &mut Vec<Difference>,
     ) {
         let of = self.of;
-        if of.is_foreign(&path.plain) {
+        if found == Some(expected) || of.is_foreign(&path.plain) {
             return;
         }
         let hidden = of.ignores_drift(&path.plain)

@@ -241,6 +241,11 @@ impl Case {
         plan
     }
 
+    /// [`Case::converge`], for what only matters in the end.
+    pub(super) fn arrive(&mut self) {
+        let _ = self.converge();
+    }
+
     pub(super) fn settle(&mut self) {
         let specs = self.specs.iter().map(|(name, now)| (name.clone(), now.json.clone())).collect();
         let converged = Converged { graph: self.expanded().graph.hash(), outputs: AllOutputs::default(), specs };
@@ -254,6 +259,7 @@ impl Case {
 
     /// Does what the plan says, up to the operation where it is killed. Says whether it came to the end.
     pub(super) fn apply(&mut self, plan: &Plan, kill: Option<(usize, Kill)>) -> bool {
+        let hash = plan.hash();
         for (index, operation) in plan.operations.iter().enumerate() {
             let killed = |at: Kill| kill == Some((index, at));
             if killed(Kill::BeforeIntent) {
@@ -284,7 +290,7 @@ impl Case {
                 cluster: operation.cluster.clone(),
                 protected: operation.protected,
                 origin: None,
-                plan: plan.hash(),
+                plan: hash.clone(),
             })));
             if killed(Kill::BeforeCall) {
                 return false;

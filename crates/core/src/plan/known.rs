@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Reason;
-use super::survey::Object;
+use super::site::Object;
 use crate::driver::{Target, output};
 use crate::resource::{
     Address, IdentityClass, Marks, Properties, Reference, Resource, ResourceType, Shape, StackId, TagStyle,

@@ -7,22 +7,28 @@
 //! address in the order of dependencies, `build` writes steps and operations, `order` says what waits for what.
 
 mod alike;
+mod attributes;
 mod build;
 mod consent;
 mod decide;
 mod diff;
+mod edges;
 mod json;
+mod judge;
 mod known;
 mod look;
 mod operations;
 mod order;
 mod reason;
 mod risk;
+mod site;
 mod survey;
 mod text;
 
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod generated;
 #[cfg(test)]
 mod tests;
 

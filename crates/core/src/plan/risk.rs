@@ -38,8 +38,11 @@ pub(super) fn risk(of: &ResourceType, change: Change, differences: &[Difference]
     if interrupts {
         return Risk::Downtime;
     }
-    let changes = !matches!(change, Change::Settle | Change::Forget | Change::Protection)
-        && !(change == Change::Adopt && differences.is_empty());
+    let changes = match change {
+        Change::Settle | Change::Forget | Change::Protection => false,
+        Change::Adopt => !differences.is_empty(),
+        _ => true,
+    };
     if changes && (is_access(of) || differences.iter().any(|one| of.is_security(&one.plain))) {
         return Risk::Security;
     }

@@ -3,86 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::look::Seen;
-use crate::driver::{Found, Health, Observation, Observed};
+use super::site::{Missing, Object, Site, Standing};
+use crate::driver::{Found, Observation, Observed};
 use crate::ledger::{Held, Intent, Slot, State};
-use crate::resource::{Address, Api, Catalog, Claim, Marks, Ownership, Properties, Verb};
+use crate::resource::{Address, Api, Catalog, Marks, Ownership, Properties, Value, Verb};
 use crate::{Code, Error, Problems};
-
-/// One object that exists, as far as is known.
-#[derive(Clone, Debug)]
-pub(super) struct Object<'a> {
-    pub(super) slot: Slot,
-    pub(super) type_name: &'a str,
-    pub(super) id: &'a str,
-    pub(super) claim: Option<&'a Claim>,
-    /// What it was last given; of one that was found, what it says itself.
-    pub(super) properties: &'a Properties,
-    pub(super) outputs: &'a Properties,
-    pub(super) dependencies: &'a BTreeSet<Address>,
-    pub(super) cluster: Option<&'a Address>,
-    pub(super) protected: bool,
-    pub(super) observed: Option<&'a Observed>,
-    pub(super) standing: Standing<'a>,
-}
-
-impl Object<'_> {
-    /// Whether the cloud says that it is on its way out.
-    pub(super) fn is_leaving(&self) -> bool {
-        self.observed.is_some_and(|observed| observed.health == Health::Deleting)
-    }
-
-    /// Whether it was begun by an interrupted run and came to nothing.
-    pub(super) fn is_stillborn(&self) -> bool {
-        matches!(self.standing, Standing::Made)
-            && self.observed.is_some_and(|observed| matches!(observed.health, Health::Failed(_)))
-    }
-}
-
-/// How an object came to be known.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Standing<'a> {
-    /// The ledger holds it.
-    Held,
-    /// The ledger holds it, and an update of it was interrupted.
-    Updating(&'a Intent),
-    /// A delete of it was interrupted.
-    Deleting,
-    /// It was made by an interrupted run.
-    Made,
-    /// It bears our marks, and the ledger does not know it.
-    Found,
-    /// It was replaced and not deleted yet.
-    Deposed,
-}
-
-/// An object that the ledger leads to and the cloud does not have.
-#[derive(Clone, Debug)]
-pub(super) struct Missing<'a> {
-    pub(super) slot: Slot,
-    pub(super) type_name: &'a str,
-    pub(super) id: Option<&'a str>,
-    pub(super) claim: &'a Claim,
-    pub(super) cluster: Option<&'a Address>,
-    /// What was thought of it.
-    pub(super) standing: Standing<'a>,
-}
-
-/// Everything at one address.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Site<'a> {
-    /// The object that the ledger holds.
-    pub(super) held: Option<Object<'a>>,
-    /// An object that is not in the ledger and may be taken in.
-    pub(super) made: Option<Object<'a>>,
-    /// An interrupted create that made nothing.
-    pub(super) open: Option<&'a Intent>,
-    /// Objects that are in the way.
-    pub(super) extra: Vec<Object<'a>>,
-    /// What is gone.
-    pub(super) gone: Vec<Missing<'a>>,
-    /// The first generation that nothing here uses.
-    pub(super) unused: u32,
-}
 
 static NONE: BTreeSet<Address> = BTreeSet::new();
 static NOTHING: Properties = Properties::new();
@@ -207,11 +132,13 @@ impl<'a> Survey<'a, '_> {
             if let Some(id) = &intent.id {
                 self.known.insert((&intent.type_name, id));
             }
-            let held = state.resources.get(&slot.address).is_some_and(|held| held.generation == slot.generation);
-            if held || state.deposed.contains_key(slot) {
+            let held = state.resources.get(&slot.address).map(|held| held.generation);
+            if held == Some(slot.generation) || state.deposed.contains_key(slot) {
                 continue;
             }
             let deleting = intent.verb == Verb::Delete;
+            // What is older than the object that is held cannot take its place.
+            let outdated = held.is_some_and(|held| held > slot.generation);
             let Some(look) =
                 self.look(slot, &intent.type_name, intent.cluster.as_ref(), &intent.dependencies, !deleting)
             else {
@@ -227,7 +154,7 @@ impl<'a> Survey<'a, '_> {
                     Some(found) if !deleting && found.type_name == intent.type_name => &found.observed,
                     _ => {
                         let site = self.site(&slot.address);
-                        if !deleting && site.made.is_none() && site.open.is_none() {
+                        if !deleting && !outdated && site.made.is_none() && site.open.is_none() {
                             site.open = Some(intent);
                         } else {
                             let standing = if deleting { Standing::Deleting } else { Standing::Made };
@@ -243,7 +170,8 @@ impl<'a> Survey<'a, '_> {
                 type_name: &intent.type_name,
                 id: &observed.id,
                 claim: Some(&intent.claim),
-                properties: &intent.properties,
+                // An intent to delete does not repeat what the object was given.
+                properties: if deleting { &observed.properties } else { &intent.properties },
                 outputs: &observed.outputs,
                 dependencies: &intent.dependencies,
                 cluster: intent.cluster.as_ref(),
@@ -252,7 +180,7 @@ impl<'a> Survey<'a, '_> {
                 standing: if deleting { Standing::Deleting } else { Standing::Made },
             };
             let site = self.site(&slot.address);
-            if deleting || site.made.is_some() || site.open.is_some() {
+            if deleting || outdated || site.made.is_some() || site.open.is_some() {
                 site.extra.push(object);
             } else {
                 site.made = Some(object);
@@ -264,8 +192,16 @@ impl<'a> Survey<'a, '_> {
     /// all others are surplus.
     fn found(&mut self) {
         let mut all: Vec<&'a Found> = self.seen.found.iter().collect();
+        // Of two at one address the one that others refer to stays, so that nothing has to move.
+        let mut referred = HashSet::new();
+        if self.marked.len() < all.len() {
+            all.iter()
+                .for_each(|found| found.observed.properties.values().for_each(|value| texts(value, &mut referred)));
+        }
         all.sort_by(|one, two| {
-            let key = |found: &Found| (found.marks.address.clone(), u32::MAX - found.marks.generation);
+            let key = |found: &'a Found| {
+                (&found.marks.address, u32::MAX - found.marks.generation, !referred.contains(found.id.as_str()))
+            };
             key(one).cmp(&key(two)).then_with(|| (&one.type_name, &one.id).cmp(&(&two.type_name, &two.id)))
         });
         let state = self.state;
@@ -279,7 +215,7 @@ impl<'a> Survey<'a, '_> {
             let protected = of.is_ok_and(|of| of.holds_data);
             let site = self.site(&found.marks.address);
             let first = site.held.is_none() && site.made.is_none() && site.open.is_none() && !taken;
-            let first = first && !site.gone.iter().any(|gone| gone.slot == slot);
+            let first = first && !site.gone.iter().any(|gone| gone.slot.generation >= slot.generation);
             let slot = if first {
                 slot
             } else {
@@ -386,6 +322,17 @@ fn missing<'a>(intent: &'a Intent, standing: Standing<'a>) -> Missing<'a> {
         claim: &intent.claim,
         cluster: intent.cluster.as_ref(),
         standing,
+    }
+}
+
+fn texts<'a>(value: &'a Value, all: &mut HashSet<&'a str>) {
+    match value {
+        Value::Text(text) => {
+            all.insert(text);
+        }
+        Value::List(list) => list.iter().for_each(|value| texts(value, all)),
+        Value::Map(map) => map.values().for_each(|value| texts(value, all)),
+        _ => {}
     }
 }
 

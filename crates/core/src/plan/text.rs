@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::attributes::{attribute, value, wrapped};
 use super::build::place;
-use super::consent::call;
 use super::{Attribute, Change, Drift, Plan, Reason, Risk, Step};
-use crate::resource::Value;
 
 /// How text is marked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +19,7 @@ pub enum Style {
 }
 
 /// Lines are no longer than this, as far as single words allow.
-const WIDTH: usize = 120;
+pub(super) const WIDTH: usize = 120;
 
 impl Plan {
     /// The plan in at most six lines: how much, how dangerous, how long, and what must be agreed to.
@@ -59,55 +58,63 @@ impl Plan {
         if !self.drift.is_empty() {
             let resources: std::collections::BTreeSet<_> = self.drift.iter().map(|drift| &drift.address).collect();
             let places = match resources.len() {
-                1 => "1 resource".to_owned(),
-                many => format!("{many} resources"),
+                1 => "1 resource differs".to_owned(),
+                many => format!("{many} resources differ"),
             };
-            let _ = writeln!(text, "  drift: {places} differ from what was last applied");
+            let _ = writeln!(text, "  drift: {places} from what was last applied");
         }
         let blocked = self.blocked().len();
         if blocked > 0 {
-            let line = format!("  {blocked} need consent before this can be applied; plan {}", self.hash());
+            let what = if blocked == 1 { "1 change needs".to_owned() } else { format!("{blocked} changes need") };
+            let line = format!("  {what} consent before this can be applied; plan {}", self.hash());
             let _ = writeln!(text, "{}", style.paint(Colour::Red, &line));
         }
         text
     }
 
-    /// One line for each change, most dangerous first, with the reasons of those that are more than a first creation.
+    /// One line for each change, most dangerous first, with the reasons of those that are more than a first creation or
+    /// a part of destroying everything.
     #[must_use]
     pub fn table(&self, style: Style) -> String {
-        let mut text = String::new();
         let widths = Widths::of(&self.steps);
-        let mut last = None;
-        for step in &self.steps {
-            if last != Some(step.risk) {
-                let gap = if last.is_some() { "\n" } else { "" };
-                let _ = writeln!(text, "{gap}{}", style.paint(risk_colour(step.risk), &heading(step.risk)));
-                last = Some(step.risk);
+        self.listing(style, |text, step| {
+            line(text, step, widths, style);
+            if !matches!(step.reasons[..], [Reason::Declared(_) | Reason::Destroy]) {
+                reasons(text, step);
             }
-            line(&mut text, step, widths, style);
-            if !matches!(step.reasons[..], [Reason::Declared(_)]) {
-                reasons(&mut text, step);
-            }
-        }
-        self.sections(&mut text, style);
-        text
+        })
     }
 
     /// Everything: for each change its reasons and, property by property, what differs.
     #[must_use]
     pub fn details(&self, style: Style) -> String {
-        let mut text = String::new();
-        for step in &self.steps {
-            line(&mut text, step, Widths::default(), style);
-            reasons(&mut text, step);
-            let (unknown, known): (Vec<&Attribute>, Vec<&Attribute>) =
-                step.attributes.iter().partition(|attribute| attribute.unknown && !attribute.replaces);
-            known.into_iter().for_each(|shown| attribute(&mut text, shown, step.change, style));
+        self.listing(style, |text, step| {
+            line(text, step, Widths::default(), style);
+            reasons(text, step);
+            let collapses = |shown: &&Attribute| {
+                let forces = shown.replaces && step.change != Change::Create;
+                shown.unknown && !forces && !shown.secret
+            };
+            let (unknown, known): (Vec<&Attribute>, Vec<&Attribute>) = step.attributes.iter().partition(collapses);
+            known.into_iter().for_each(|shown| attribute(text, shown, step.change, style));
             if !unknown.is_empty() {
                 let paths: Vec<&str> = unknown.iter().map(|attribute| attribute.path.as_str()).collect();
-                wrapped(&mut text, "      (known after apply) ", &paths.join(", "));
+                wrapped(text, "      (known after apply) ", &paths.join(", "));
             }
-            text.push('\n');
+        })
+    }
+
+    /// All steps under the headings of their risks, then drift and consents.
+    fn listing(&self, style: Style, show: impl Fn(&mut String, &Step)) -> String {
+        let mut text = String::new();
+        let mut last = None;
+        for step in &self.steps {
+            if last != Some(step.risk) {
+                let gap = if last.is_some() { "\n" } else { "" };
+                let _ = writeln!(text, "{gap}{}", style.paint(risk_colour(step.risk), heading(step.risk)));
+                last = Some(step.risk);
+            }
+            show(&mut text, step);
         }
         self.sections(&mut text, style);
         text
@@ -116,7 +123,7 @@ impl Plan {
     /// Drift and consents.
     fn sections(&self, text: &mut String, style: Style) {
         if !self.drift.is_empty() {
-            let gap = if text.is_empty() || text.ends_with("\n\n") { "" } else { "\n" };
+            let gap = if text.is_empty() { "" } else { "\n" };
             let _ = writeln!(
                 text,
                 "{gap}{}",
@@ -138,7 +145,7 @@ impl Plan {
         }
         let blocked = self.blocked();
         if !blocked.is_empty() {
-            let gap = if text.ends_with("\n\n") { "" } else { "\n" };
+            let gap = if text.is_empty() { "" } else { "\n" };
             let _ =
                 writeln!(text, "{gap}{}", style.paint(Colour::Red, "consent needed: these hold data or are protected"));
             let hash = self.hash();
@@ -147,7 +154,10 @@ impl Plan {
                 let id = step.id.clone().unwrap_or_default();
                 let consent = crate::ledger::Consent { address: step.address.clone(), id, ..plan.clone() };
                 let _ = writeln!(text, "  {} {} (id {})", words(step.change).1, step.address, consent.id);
-                let _ = writeln!(text, "    {}", call(&consent));
+                let crate::ledger::Consent { address, id, plan } = &consent;
+                let _ = writeln!(text, "    plan.consent(Consent {{");
+                let _ = writeln!(text, "        address: \"{address}\".parse()?,\n        id: {id:?}.into(),");
+                let _ = writeln!(text, "        plan: \"{plan}\".into(),\n    }})?");
             }
         }
     }
@@ -174,25 +184,34 @@ fn line(text: &mut String, step: &Step, widths: Widths, style: Style) {
         (None, _) | (_, Change::Update | Change::Settle | Change::Protection) => String::new(),
         (Some(id), _) => format!("  (id {id})"),
     };
-    let first =
-        format!("{:<address$}  {:<of$}", step.address, step.type_name, address = widths.address, of = widths.type_name);
+    let first = format!(
+        "{:<address$}  {:<of$}",
+        step.address.as_str(),
+        step.type_name,
+        address = widths.address,
+        of = widths.type_name
+    );
     let _ = writeln!(text, "{verb} {}", format!("{first}{id}").trim_end());
 }
 
-/// The chain of reasons, broken between reasons where it gets too long.
+/// The chains of reasons, each on a line of its own from its nearest cause to its first; broken where it gets too long.
 fn reasons(text: &mut String, step: &Step) {
-    let mut current = "     ".to_owned();
-    let mut any = false;
+    let mut current = String::new();
     for reason in &step.reasons {
         let next = format!(" <- {}", reason_text(reason));
-        if any && current.chars().count() + next.chars().count() > WIDTH {
+        if current.chars().count() + next.chars().count() > WIDTH {
             let _ = writeln!(text, "{current}");
             current = "        ".to_owned();
+        } else if current.is_empty() {
+            current = "     ".to_owned();
         }
         current.push_str(&next);
-        any = true;
+        if reason.is_root() {
+            let _ = writeln!(text, "{current}");
+            current.clear();
+        }
     }
-    if any {
+    if !current.is_empty() {
         let _ = writeln!(text, "{current}");
     }
 }
@@ -240,117 +259,6 @@ fn bare(json: &str) -> String {
     text.chars().take(LONGEST - 1).chain(['…']).collect()
 }
 
-fn attribute(text: &mut String, shown: &Attribute, change: Change, style: Style) {
-    let Attribute { path, before, after, unknown, replaces, secret } = shown;
-    let forces = if *replaces && change != Change::Create {
-        style.paint(Colour::Red, "  # forces replacement")
-    } else {
-        String::new()
-    };
-    if *secret {
-        let symbol = style.paint(Colour::Yellow, if change == Change::Create { "+" } else { "~" });
-        let _ = writeln!(text, "      {symbol} {path}: (secret){forces}");
-        return;
-    }
-    if *unknown {
-        let symbol = style.paint(Colour::Yellow, "~");
-        let _ = writeln!(text, "      {symbol} {path}: {} -> (known after apply){forces}", value(before.as_ref()));
-        return;
-    }
-    let (symbol, tint) = match (before, after) {
-        (None, _) => ("+", Colour::Green),
-        (_, None) => ("-", Colour::Red),
-        _ => ("~", Colour::Yellow),
-    };
-    let symbol = style.paint(tint, symbol);
-    if let (Some(Value::List(before)), Some(Value::List(after))) = (before, after) {
-        let _ = writeln!(text, "      {symbol} {path}:{forces}");
-        return list(text, before, after, style);
-    }
-    let single = match (before, after) {
-        (None, Some(only)) | (Some(only), None) => value(Some(only)),
-        _ => format!("{} -> {}", value(before.as_ref()), value(after.as_ref())),
-    };
-    if path.chars().count() + single.chars().count() + 10 <= WIDTH {
-        let _ = writeln!(text, "      {symbol} {path}: {single}{forces}");
-        return;
-    }
-    let _ = writeln!(text, "      {symbol} {path}:{forces}");
-    for (side, symbol, tint) in [(before, "-", Colour::Red), (after, "+", Colour::Green)] {
-        if let Some(side) = side {
-            block(text, &style.paint(tint, symbol), side);
-        }
-    }
-}
-
-/// Elements that came and went; those that stay are counted.
-fn list(text: &mut String, before: &[Value], after: &[Value], style: Style) {
-    let mut gone: Vec<&Value> = before.iter().collect();
-    let mut new = Vec::new();
-    for element in after {
-        match gone.iter().position(|candidate| *candidate == element) {
-            Some(index) => {
-                gone.remove(index);
-            }
-            None => new.push(element),
-        }
-    }
-    let same = after.len() - new.len();
-    gone.iter().for_each(|element| block(text, &style.paint(Colour::Red, "-"), element));
-    new.iter().for_each(|element| block(text, &style.paint(Colour::Green, "+"), element));
-    if gone.is_empty() && new.is_empty() {
-        let _ = writeln!(text, "          (another order)");
-    } else if same > 0 {
-        let _ = writeln!(text, "          ({same} unchanged)");
-    }
-}
-
-/// A value on a line of its own, or over several lines when it is long.
-fn block(text: &mut String, symbol: &str, shown: &Value) {
-    let single = value(Some(shown));
-    if single.chars().count() + 12 <= WIDTH {
-        let _ = writeln!(text, "          {symbol} {single}");
-        return;
-    }
-    let pretty = serde_json::to_string_pretty(&readable(shown)).unwrap_or(single);
-    for (index, line) in pretty.lines().enumerate() {
-        let _ = writeln!(text, "          {} {line}", if index == 0 { symbol } else { " " });
-    }
-}
-
-fn value(shown: Option<&Value>) -> String {
-    shown.map_or_else(|| "(none)".to_owned(), |shown| readable(shown).to_string())
-}
-
-/// Values as people read them: secrets by name, JSON text as what it holds, references as what they lead to.
-fn readable(shown: &Value) -> serde_json::Value {
-    match shown {
-        Value::Secret(secret) => format!("(secret {})", secret.name()).into(),
-        Value::Stored { .. } => "(secret kept by the cloud)".into(),
-        Value::Reference(_) | Value::Join(_) | Value::Target(_) => "(known after apply)".into(),
-        Value::Text(text) if text.starts_with(['{', '[']) => {
-            serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into())
-        }
-        Value::List(list) => list.iter().map(readable).collect(),
-        Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), readable(value))).collect(),
-        other => other.to_json(),
-    }
-}
-
-/// Words after a label, broken between words.
-fn wrapped(text: &mut String, label: &str, words: &str) {
-    let mut current = label.to_owned();
-    for word in words.split(' ') {
-        if current.len() > label.len() && current.chars().count() + word.chars().count() + 1 > WIDTH {
-            let _ = writeln!(text, "{}", current.trim_end());
-            current = " ".repeat(label.len());
-        }
-        current.push_str(word);
-        current.push(' ');
-    }
-    let _ = writeln!(text, "{}", current.trim_end());
-}
-
 fn words(change: Change) -> (&'static str, &'static str) {
     match change {
         Change::Create => ("+", "create"),
@@ -375,7 +283,7 @@ fn risk_word(risk: Risk) -> &'static str {
     }
 }
 
-fn heading(risk: Risk) -> String {
+fn heading(risk: Risk) -> &'static str {
     match risk {
         Risk::DataLoss => "data loss: data goes with the object",
         Risk::Downtime => "downtime: service is interrupted",
@@ -383,7 +291,6 @@ fn heading(risk: Risk) -> String {
         Risk::Money => "money: billed from or until then",
         Risk::None => "the rest",
     }
-    .to_owned()
 }
 
 /// Milliseconds as people say them.
@@ -397,7 +304,7 @@ fn duration(milliseconds: u64) -> String {
 }
 
 #[derive(Clone, Copy)]
-enum Colour {
+pub(super) enum Colour {
     Red,
     Green,
     Yellow,
@@ -425,7 +332,7 @@ fn risk_colour(risk: Risk) -> Colour {
 }
 
 impl Style {
-    fn paint(self, colour: Colour, text: &str) -> String {
+    pub(super) fn paint(self, colour: Colour, text: &str) -> String {
         let code = match (self, colour) {
             (Self::Plain, _) | (_, Colour::Plain) => return text.to_owned(),
             (_, Colour::Red) => 31,
