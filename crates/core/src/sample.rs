@@ -226,7 +226,7 @@ impl Random {
             if name == "batch-worker" {
                 spec.service_type = ServiceType::Worker;
                 spec.port = None;
-                spec.interruptible = self.chance(50);
+                spec.interruptible |= self.chance(50);
             } else {
                 self.callable(&mut spec, name, has_mesh);
             }

@@ -381,6 +381,7 @@ pub(super) const ALL: &[ResourceType] = &[
             id("LatestVersionNumber", "1"),
             id("DefaultVersionNumber", "1"),
         ],
+        changing: &["LatestVersionNumber", "DefaultVersionNumber"],
         replaces: &["LaunchTemplateName"],
         create_before_delete: true,
         write_only: &["LaunchTemplateData", "VersionDescription", "TagSpecifications"],

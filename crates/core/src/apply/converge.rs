@@ -11,12 +11,12 @@ use super::limits::{LimitKey, Limits};
 use super::report::Report;
 use super::run::run;
 use crate::clock::{Clock, drive};
-use crate::driver::{Drivers, Found, Observation, Reader, Target};
+use crate::driver::{Drivers, Found, Reader, Target};
 use crate::event::{EventKind, Events, counted};
 use crate::graph::{Expanded, Graph};
-use crate::ledger::{AcquireOptions, Acquired, Converged, Ledger, Record, Session, State, Watched};
-use crate::plan::{self, Mode, Plan, SpecNow};
-use crate::resource::{Catalog, IdentityClass, ResourceType, StackId, TargetField, Value, Verb};
+use crate::ledger::{AcquireOptions, Acquired, Converged, Head, Ledger, Record, Session, State, Watched};
+use crate::plan::{self, Mode, Plan, Seen, SpecNow};
+use crate::resource::{Catalog, ResourceType, StackId, TargetField, Value, Verb};
 use crate::scope::AllOutputs;
 use crate::{Code, Error, Result};
 
@@ -109,7 +109,8 @@ impl Engine {
         self.driven(async {
             let loaded = self.setup.ledger.load(&self.setup.stack).await?;
             self.check_target(&loaded.state)?;
-            self.make_plan(&loaded.state, loaded.head, mode).await
+            let seen = self.look(&loaded.state, None).await?;
+            self.make_plan(&loaded.state, &loaded.head, &seen, mode)
         })
         .await
     }
@@ -206,8 +207,9 @@ impl Engine {
         if session.state().is_empty() && !self.reader().census(&self.setup.context()).await?.is_empty() {
             return Err(self.lost_ledger());
         }
-        self.resolve_doubts(session).await?;
-        let plan = self.make_plan(session.state(), session.head().clone(), Mode::Converge).await?;
+        let state = session.state().clone();
+        let seen = self.look(&state, Some(session)).await?;
+        let plan = self.make_plan(&state, session.head(), &seen, Mode::Converge)?;
         plan.check_consents()?;
         self.make(session, &plan).await
     }
@@ -294,61 +296,15 @@ impl Engine {
         }
     }
 
-    /// Creates of class D whose outcome is not recorded: the object is there, or it is absent for longer than reads may lag
-    /// and a call may take.
-    async fn resolve_doubts(&self, session: &mut Session) -> Result<()> {
-        let open: Vec<_> =
-            session.state().intents.values().filter(|intent| intent.verb == Verb::Create).cloned().collect();
-        if session.state().intents.is_empty() {
-            return Ok(());
-        }
-        self.tell(&EventKind::Resolving { open: session.state().intents.len() });
-        let mut doubtful = Vec::new();
-        for intent in open {
-            let of = self.setup.catalog.get(&intent.type_name)?;
-            if of.identity == IdentityClass::Tagged && intent.id.is_none() {
-                doubtful.push((intent.identity(), of.lag + self.setup.options.call_timeout));
-            }
-        }
-        let began = self.setup.clock.now();
-        let reader = self.reader();
-        while !doubtful.is_empty() {
-            let mut left = Vec::new();
-            for (identity, lag) in doubtful {
-                let seen =
-                    reader.observe(&self.setup.context(), &identity.type_name, std::slice::from_ref(&identity)).await;
-                let passed = self.setup.clock.now().saturating_sub(began);
-                match seen.as_deref() {
-                    Ok([Observation::Present(_)]) => {}
-                    Ok([Observation::Absent]) if passed > lag => {}
-                    Err(_) | Ok([Observation::Unknown(_)]) if passed > lag * 10 => {
-                        return Err(Error::new(Code::Unresolved, "it could not be found out whether it exists")
-                            .at(&identity.address));
-                    }
-                    _ => left.push((identity, lag)),
-                }
-            }
-            doubtful = left;
-            if !doubtful.is_empty() {
-                self.setup.clock.sleep(Duration::from_secs(2)).await;
-                if session.renew_due().is_zero() {
-                    session.commit(vec![Record::Renew]).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn make_plan(&self, state: &State, head: crate::ledger::Head, mode: Mode) -> Result<Plan> {
-        let seen = plan::look(&self.reader(), &self.setup.context(), state).await?;
+    fn make_plan(&self, state: &State, head: &Head, seen: &Seen, mode: Mode) -> Result<Plan> {
         plan::plan(&plan::Input {
             stack: &self.setup.stack,
             target: &self.setup.target,
-            head: &head,
+            head,
             expanded: &self.setup.expanded,
             specs: &self.setup.specs,
             state,
-            seen: &seen,
+            seen,
             consents: &[],
             mode,
         })
@@ -396,7 +352,7 @@ impl Engine {
         Reader::new(self.setup.drivers.clone())
     }
 
-    fn tell(&self, kind: &EventKind) {
+    pub(super) fn tell(&self, kind: &EventKind) {
         self.setup.events.send(self.setup.clock.now(), kind);
     }
 

@@ -20,6 +20,7 @@ mod cancel;
 mod converge;
 mod end;
 mod limits;
+mod look;
 mod report;
 mod retry;
 mod run;

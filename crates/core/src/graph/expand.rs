@@ -198,8 +198,9 @@ impl Run<'_> {
         if ordered.len() < needs.len() {
             let circle: Vec<_> = needs.keys().filter(|name| !ordered.contains(name)).copied().collect();
             let origin = circle.first().and_then(|name| self.stack.services.get(*name)?.origin.clone());
-            let error = Error::new(Code::Cycle, format!("services depend on each other in a circle: {}", circle.join(", ")))
-                .hint("let one of them call the other without declaring it as a dependency, or join them");
+            let error =
+                Error::new(Code::Cycle, format!("services depend on each other in a circle: {}", circle.join(", ")))
+                    .hint("let one of them call the other without declaring it as a dependency, or join them");
             self.problems.push(match origin {
                 Some(origin) => error.position(origin),
                 None => error,
