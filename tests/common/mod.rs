@@ -48,12 +48,14 @@ impl World {
     /// address, so a resumed run ends with the same ones; a second object of an address would have another one.
     pub(crate) fn content(&self) -> Content {
         let objects = self.cloud.objects();
-        let count = objects.len();
-        let content: BTreeMap<_, _> = objects
-            .into_iter()
-            .map(|object| (address(&object), (object.type_name, object.id, object.properties)))
-            .collect();
-        assert_eq!(content.len(), count, "two objects of one address");
+        let mut content = Content::new();
+        for object in objects {
+            let address = address(&object);
+            let id = object.id.clone();
+            if let Some((_, other, _)) = content.insert(address.clone(), (object.type_name, object.id, object.properties)) {
+                panic!("two objects of one address: {address}: {id} and {other}");
+            }
+        }
         content
     }
 

@@ -88,8 +88,9 @@ impl Engine {
         }
         for (slot, intent) in &state.intents {
             let of = setup.catalog.get(&intent.type_name)?;
-            let by_marks = of.identity == IdentityClass::Tagged && intent.id.is_none();
-            if intent.verb == Verb::Create && by_marks && is_absent(slot) {
+            // What has a name, a tuple or a token may be asked for again; what has only marks, or was seen to exist, must not.
+            let is_known = of.identity == IdentityClass::Tagged || intent.id.is_some();
+            if intent.verb == Verb::Create && is_known && is_absent(slot) {
                 // A call of the process that died may still be on its way.
                 missing.insert(slot.clone(), (intent.identity(), of.lag + setup.options.call_timeout));
             }
