@@ -54,7 +54,9 @@ impl World {
             .into_iter()
             .map(|object| (address(&object), (object.type_name, object.id, object.properties)))
             .collect();
-        assert_eq!(content.len(), count, "two objects of one address");
+        let serials =
+            || self.cloud.objects().into_iter().map(|object| (address(&object), object.id)).collect::<Vec<_>>();
+        assert_eq!(content.len(), count, "two objects of one address: {:?}", serials());
         content
     }
 
