@@ -19,7 +19,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Looks at everything the ledger leads to. What is held but not to be seen, and what an interrupted create may have
-    /// made and a second one would make again, is looked for until it is seen or has been absent for longer than reads may lag.
+    /// made and another create would make twice, is looked for until it is seen or has been absent for longer than reads
+    /// may lag.
     ///
     /// Whoever has the lease gives the session, so that it is renewed meanwhile.
     pub(super) async fn look(&self, state: &State, mut session: Option<&mut Session>) -> Result<Seen> {
