@@ -1,6 +1,7 @@
 //! The Inferloop platform on a simulated AWS: planned, applied, left alone, interrupted and resumed.
 //!
 //! `cargo run --example inferloop -- --help` lists the options. Nothing leaves the machine: no account, no network.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

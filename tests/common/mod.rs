@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: the Inferloop platform, a world to put it in, and ways to die.
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 
