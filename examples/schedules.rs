@@ -1,5 +1,5 @@
-//! Runs seeded schedules: `schedules [COUNT] [--from SEED] [--seed SEED]`. A seed whose schedule breaks a law is printed
-//! in a line that replays it.
+//! Runs seeded schedules: `schedules [COUNT] [--from SEED] [--seed SEED] [--calls]`. A seed whose schedule breaks a law
+//! is printed in a line that replays it; `--calls` prints every call of it.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -11,7 +11,9 @@ use landfall::plan::Plan;
 
 /// Agrees to lose whatever the plan asks consent for.
 fn consented(plan: Plan) -> Plan {
-    plan.consents_needed().into_iter().fold(plan, |plan, consent| plan.consent(consent).unwrap_or_else(|error| fail(&error)))
+    plan.consents_needed()
+        .into_iter()
+        .fold(plan, |plan, consent| plan.consent(consent).unwrap_or_else(|error| fail(&error)))
 }
 
 fn fail(error: &landfall::Error) -> ! {
@@ -26,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         match argument.as_str() {
             "--from" => from = number()?,
             "--seed" => (from, count) = (number()?, 1),
+            "--calls" => {}
             other => count = other.parse()?,
         }
     }
@@ -52,7 +55,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let took = began.elapsed().as_secs_f64();
     #[allow(clippy::cast_precision_loss, reason = "a rate")]
     let rate = count as f64 / took;
-    println!("{count} schedules, {broken} broken, {calls} calls, {deaths} deaths, {surplus} surplus, {rate:.0} a second");
+    println!(
+        "{count} schedules, {broken} broken, {calls} calls, {deaths} deaths, {surplus} surplus, {rate:.0} a second"
+    );
     println!("errors that hosts were told: {errors:?}");
     if broken > 0 { Err("laws were broken".into()) } else { Ok(()) }
 }

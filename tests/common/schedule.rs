@@ -54,7 +54,13 @@ const STARTS: u64 = 5;
 /// The law that was broken, in a line that says how to replay it.
 pub(crate) async fn run(seed: u64) -> Result<Tally, String> {
     let schedule = Schedule::new(seed);
+    let cloud = schedule.cloud.clone();
     let tally = schedule.go().await;
+    if std::env::args().any(|argument| argument == "--calls") {
+        for call in cloud.log() {
+            println!("{call:?}");
+        }
+    }
     tally.map_err(|broken| format!("cargo run --release --example schedules -- --seed {seed} # {broken}"))
 }
 
@@ -85,7 +91,15 @@ impl Schedule {
         self.settled();
         self.at_most_one(&mut tally)?;
         let platform = place(&last, self.second, "last");
-        last.run(platform.converge()).await.unwrap().map_err(|error| format!("the last converge: {error:?}"))?;
+        let mut tries = 0;
+        while let Err(error) = last.run(platform.converge()).await.unwrap() {
+            // What the cloud was told to make slowly is waited for by the next run.
+            tries += 1;
+            let slow = error.problems().iter().all(|problem| problem.code() == Code::DeadlineExceeded);
+            if !slow || tries > 4 {
+                return Err(format!("the last converge: {error:?}"));
+            }
+        }
         self.check(&last, &platform).await?;
         if self.destroy {
             self.cloud.set_chaos(self.chaos);
@@ -138,7 +152,13 @@ impl Schedule {
         Ok(())
     }
 
-    async fn life(&self, host: SimCloud, mut dice: Dice, second: bool, wave: u64) -> Result<(u64, Vec<String>), String> {
+    async fn life(
+        &self,
+        host: SimCloud,
+        mut dice: Dice,
+        second: bool,
+        wave: u64,
+    ) -> Result<(u64, Vec<String>), String> {
         let (mut deaths, mut errors) = (0, Vec::new());
         for start in 0..STARTS {
             let pause = Duration::from_millis(dice.below(60_000));
@@ -231,7 +251,10 @@ impl Schedule {
         last.run(next.converge()).await.unwrap().map_err(|error| format!("I18: {error:?}"))?;
         let plan = last.run(next.plan()).await.unwrap().map_err(|error| format!("I18: {error:?}"))?;
         if !plan.is_empty() || last.mutations() != mutations {
-            return Err(format!("I18: the next run has something to do: {}", plan.details(landfall::plan::Style::Plain)));
+            return Err(format!(
+                "I18: the next run has something to do: {}",
+                plan.details(landfall::plan::Style::Plain)
+            ));
         }
         Ok(())
     }

@@ -55,8 +55,8 @@ impl Run<'_> {
     pub(super) fn fail(&mut self, index: usize, error: Error) {
         let operation = &self.plan.operations[index];
         // That this call made nothing says nothing of an earlier one whose answer is not known, in this run or before.
-        let earlier = operation.verb == Verb::Create
-            && (self.ops[index].doubt.is_some() || self.begun.contains(&operation.slot));
+        let earlier =
+            operation.verb == Verb::Create && (self.ops[index].doubt.is_some() || self.begun.contains(&operation.slot));
         if self.ops[index].intended {
             self.outbox.push(Record::Failed {
                 slot: operation.slot.clone(),

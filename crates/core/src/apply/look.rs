@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::converge::Engine;
 use super::retry::{Jitter, back_off};
-use crate::driver::{Observation, Reader};
+use crate::driver::{Found, Observation, Reader};
 use crate::event::EventKind;
 use crate::ledger::{Record, Session, Slot, State};
 use crate::plan::{self, Mode, Seen, observations_needed};
@@ -75,11 +75,13 @@ impl Engine {
                 }
             }
             if open.is_empty() {
-                return Ok(seen);
+                break;
             }
-            attempt += u32::from(open.values().flatten().any(|(slot, _)| {
-                matches!(seen.by_slot.get(slot), Some(Observation::Unknown(_)))
-            }));
+            attempt += u32::from(
+                open.values()
+                    .flatten()
+                    .any(|(slot, _)| matches!(seen.by_slot.get(slot), Some(Observation::Unknown(_)))),
+            );
             self.rest(wait, &mut session).await?;
             let mut answers = Vec::new();
             for (type_name, these) in open {
@@ -94,6 +96,29 @@ impl Engine {
                     question.looked = looked;
                 }
                 seen.by_slot.insert(slot, answer);
+            }
+        }
+        // An interrupted create may have made more than the ledger leads to, and a destroy must leave nothing behind.
+        if mode == Mode::Destroy || state.intents.values().any(|intent| intent.verb == Verb::Create) {
+            seen.found = self.count(&reader, &mut session).await?;
+        }
+        Ok(seen)
+    }
+
+    /// Everything that bears the stack's marks.
+    async fn count(&self, reader: &Reader, session: &mut Option<&mut Session>) -> Result<Vec<Found>> {
+        let mut jitter = Jitter::new(&self.setup().options.holder);
+        let mut attempt = 0;
+        loop {
+            match reader.census(&self.setup().context()).await {
+                Ok(found) => return Ok(found),
+                Err(error) => match passing(&error).and_then(|error| back_off(error, attempt, &mut jitter)) {
+                    Some(wait) if attempt < ATTEMPTS => {
+                        attempt += 1;
+                        self.rest(wait, session).await?;
+                    }
+                    _ => return Err(error),
+                },
             }
         }
     }

@@ -265,9 +265,7 @@ fn amazon(fact: &Fact<'_>, of: &ResourceType, action: &str) -> (&'static str, St
 fn kubernetes(fact: &Fact<'_>, type_name: &str) -> (&'static str, String) {
     let sort = type_name.rsplit('/').next().unwrap_or_default().to_lowercase();
     match fact {
-        Fact::Throttled(_) | Fact::Disguised => {
-            ("TooManyRequests", "the server has received too many requests".into())
-        }
+        Fact::Throttled(_) | Fact::Disguised => ("TooManyRequests", "the server has received too many requests".into()),
         Fact::PermissionDenied => ("Forbidden", format!("{sort}s is forbidden")),
         Fact::Quota(name) => ("Forbidden", format!("exceeded quota: {name}")),
         Fact::AlreadyExists(what) => ("AlreadyExists", format!("{sort}s \"{what}\" already exists")),
@@ -300,7 +298,9 @@ fn azure(fact: &Fact<'_>) -> (&'static str, String) {
         Fact::Throttled(_) => ("TooManyRequests", "The request is being throttled.".into()),
         Fact::Disguised => ("OperationNotAllowed", "The server rejected the request: too many requests.".into()),
         Fact::ServerError => ("InternalServerError", "Encountered internal server error.".into()),
-        Fact::NotYetPermitted(role) => ("PrincipalNotFound", format!("Principal does not exist in the directory: {role}")),
+        Fact::NotYetPermitted(role) => {
+            ("PrincipalNotFound", format!("Principal does not exist in the directory: {role}"))
+        }
         Fact::PermissionDenied => ("AuthorizationFailed", "The client does not have authorization.".into()),
         Fact::Quota(name) => ("QuotaExceeded", format!("Operation could not be completed: {name}")),
         Fact::NoCapacity => ("SkuNotAvailable", "The requested size is currently not available.".into()),

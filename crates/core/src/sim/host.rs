@@ -183,16 +183,12 @@ mod tests {
         let fast = cloud.host_with("fast", Skew { ahead: seconds(100), rate: 2000 });
         let slow = cloud.host_with("slow", Skew { ahead: Duration::ZERO, rate: 500 });
         assert_eq!(fast.clock().now(), seconds(100));
-        let sleep = |host: SimCloud| async move {
+        let world = &cloud;
+        let sleep = async |host: SimCloud| {
             host.run(host.clock().sleep(seconds(10))).await;
-            (host.clock().now(), cloud.clock().now())
+            (host.clock().now(), world.clock().now())
         };
-        let world = cloud.clock();
-        let fast = async {
-            fast.run(fast.clock().sleep(seconds(10))).await;
-            (fast.clock().now(), world.now())
-        };
-        assert_eq!(fast.await, (seconds(110), seconds(5)));
+        assert_eq!(sleep(fast).await, (seconds(110), seconds(5)));
         assert_eq!(sleep(slow).await.1, seconds(25));
     }
 

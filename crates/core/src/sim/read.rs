@@ -55,9 +55,7 @@ impl World {
         let mut fitting = self.ghosts.iter().filter(|(until, ghost)| {
             let marked = || {
                 ghost.marks(of).is_some_and(|marks| {
-                    marks.stack == stack
-                        && marks.address == identity.address
-                        && marks.generation == identity.generation
+                    marks.stack == stack && marks.address == identity.address && marks.generation == identity.generation
                 })
             };
             *until > now
