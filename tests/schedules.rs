@@ -17,18 +17,18 @@ fn schedules(seeds: std::ops::Range<u64>) {
 }
 
 #[test]
-fn one_to_a_hundred() {
-    schedules(1..100);
+fn the_first_thirty() {
+    schedules(0..30);
 }
 
 #[test]
-fn a_hundred_to_two_hundred() {
-    schedules(100..200);
+fn the_second_thirty() {
+    schedules(30..60);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    for seed in 0..100 {
+    for seed in 60..70 {
         let trace = || block_on(schedule::run(seed)).map(|tally| tally.trace);
         assert_eq!(trace(), trace(), "seed {seed}");
     }
