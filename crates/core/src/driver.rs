@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::{Either, select};
 
 use crate::resource::{Identity, Marks, Ownership, Properties, StackId, Value, Verb};
-use crate::{Error, Result};
+use crate::{Code, Error, Result, Retry};
 
 /// How one cloud keeps native resources of one or more types. Any call may happen twice; none sleeps or retries.
 ///
@@ -204,7 +205,8 @@ impl Reader {
     /// # Errors
     /// What the driver answers.
     pub async fn observe(&self, cx: &Context<'_>, type_name: &str, these: &[Identity]) -> Result<Vec<Observation>> {
-        self.0.driver(type_name)?.observe(cx, these).await
+        let driver = self.0.driver(type_name)?;
+        self.bounded(cx, driver.observe(cx, these)).await
     }
 
     /// Everything that bears the stack's marks. See [`Driver::census`].
@@ -214,9 +216,20 @@ impl Reader {
     pub async fn census(&self, cx: &Context<'_>) -> Result<Vec<Found>> {
         let mut all = Vec::new();
         for (driver, types) in by_driver(&*self.0, self.0.census_types())? {
-            all.extend(driver.census(cx, &types).await?);
+            all.extend(self.bounded(cx, driver.census(cx, &types)).await?);
         }
         Ok(all)
+    }
+
+    /// A driver that never answers must not keep its caller for ever.
+    async fn bounded<T>(&self, cx: &Context<'_>, call: impl Future<Output = Result<T>>) -> Result<T> {
+        match select(std::pin::pin!(call), self.0.clock().sleep(cx.timeout)).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => {
+                let message = format!("no answer within {} s", cx.timeout.as_secs());
+                Err(Error::new(Code::Unavailable, message).retry(Retry::Transient))
+            }
+        }
     }
 }
 

@@ -10,6 +10,9 @@ use crate::ledger::Record;
 use crate::resource::{IdentityClass, Ownership, Properties, Verb};
 use crate::{Code, Error, Remains, Retry};
 
+/// How long a create is repeated whose answer is that something does not exist.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 impl Run<'_> {
     pub(super) fn accepted(&mut self, index: usize, operation: driver::Operation) {
         let slot = self.plan.operations[index].slot.clone();
@@ -73,8 +76,15 @@ impl Run<'_> {
             self.ops[index].doubt.get_or_insert(now);
             return self.look_at(index, Purpose::Exists);
         }
+        // Right after its create, a part of the cloud may not know yet what the new object stands in; or the create has
+        // acted, and a part of the cloud that does not know the new object answers.
+        let unknown_parent = error.code() == Code::NotFound && verb == Verb::Create;
+        let error = if unknown_parent { error.retry(Retry::Unknown).leaves(Remains::Unknown) } else { error };
         if error.retry_class() == Retry::Unknown && verb != Verb::Update {
-            self.ops[index].doubt.get_or_insert(now);
+            let since = now.saturating_sub(*self.ops[index].doubt.get_or_insert(now));
+            if unknown_parent && since > PATIENCE {
+                return self.fail(index, error);
+            }
             self.ops[index].phase = Phase::Look(Purpose::Doubt);
             let wait = back_off(&error, self.ops[index].attempt, &mut self.jitter).unwrap_or_default();
             self.ops[index].attempt += 1;

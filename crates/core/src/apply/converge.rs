@@ -110,7 +110,7 @@ impl Engine {
         self.driven(async {
             let loaded = self.setup.ledger.load(&self.setup.stack).await?;
             self.check_target(&loaded.state)?;
-            let seen = self.look(&loaded.state, None).await?;
+            let seen = self.look(&loaded.state, mode, None).await?;
             self.make_plan(&loaded.state, &loaded.head, &seen, mode)
         })
         .await
@@ -226,7 +226,7 @@ impl Engine {
             return Err(self.lost_ledger());
         }
         let state = session.state().clone();
-        let seen = self.look(&state, Some(session)).await?;
+        let seen = self.look(&state, Mode::Converge, Some(session)).await?;
         let plan = self.make_plan(&state, session.head(), &seen, Mode::Converge)?;
         plan.check_consents()?;
         self.make(session, &plan).await

@@ -54,13 +54,16 @@ impl Run<'_> {
 
     pub(super) fn fail(&mut self, index: usize, error: Error) {
         let operation = &self.plan.operations[index];
+        // That this call made nothing says nothing of an earlier one whose answer is not known, in this run or before.
+        let earlier =
+            operation.verb == Verb::Create && (self.ops[index].doubt.is_some() || self.begun.contains(&operation.slot));
         if self.ops[index].intended {
             self.outbox.push(Record::Failed {
                 slot: operation.slot.clone(),
                 verb: operation.verb,
                 code: error.code().as_str().to_owned(),
                 message: self.setup.scrub(&error.to_string()),
-                remains: error.remains() != Remains::Nothing,
+                remains: error.remains() != Remains::Nothing || earlier,
             });
         }
         self.end(index, error);

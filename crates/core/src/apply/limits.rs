@@ -149,7 +149,10 @@ impl Limiter {
             return Ok(());
         }
         Err(match self.limit {
-            Limit::Bucket { per_second, .. } => Duration::from_secs_f64((1.0 - self.left) / per_second),
+            // A wait that rounds to nothing would be asked for again and again while time stands still.
+            Limit::Bucket { per_second, .. } => {
+                Duration::from_secs_f64((1.0 - self.left) / per_second).max(Duration::from_millis(1))
+            }
             Limit::MinuteWindow { .. } => Duration::from_secs((minute(now) + 1) * 60).saturating_sub(now),
             Limit::None => Duration::ZERO,
         })
@@ -179,6 +182,13 @@ fn minute(moment: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_never_nothing() {
+        let mut limiter = Limiter::new(Limit::Bucket { burst: 10.0, per_second: 10.0 });
+        limiter.left = 1.0 - f64::EPSILON;
+        assert!(limiter.take(Duration::ZERO).unwrap_err() >= Duration::from_millis(1));
+    }
 
     fn key(api: Api, action: &str, verb: Verb) -> LimitKey {
         LimitKey::of(api, "123456789012/eu-west-1", action, verb)

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::converge::Engine;
 use super::retry::{Jitter, back_off};
-use crate::driver::{Observation, Reader};
+use crate::driver::{Found, Observation, Reader};
 use crate::event::EventKind;
 use crate::ledger::{Record, Session, Slot, State};
-use crate::plan::{self, Seen};
-use crate::resource::{Identity, IdentityClass, Verb};
+use crate::plan::{self, Mode, Seen, observations_needed};
+use crate::resource::{Api, Identity, IdentityClass, Verb};
 use crate::{Error, Result};
 
 /// How often a read that failed in passing is repeated before planning gives up.
@@ -17,50 +17,92 @@ const ATTEMPTS: u32 = 8;
 /// How long to wait before looking again for something that is not to be seen.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// Something to look at until it is known.
+struct Question {
+    identity: Identity,
+    /// How long it must have been out of sight to be gone.
+    lag: Duration,
+    /// When the newest look at it that was answered began.
+    looked: Duration,
+}
+
 impl Engine {
-    /// Looks at everything the ledger leads to. What is held but not to be seen, and what an interrupted create may have
-    /// made and another create would make twice, is looked for until it is seen or has been absent for longer than reads
-    /// may lag.
+    /// Looks at everything the ledger leads to. What is not to be seen is looked for until it is seen, or until a look
+    /// shows it absent that began later than reads may lag behind.
     ///
     /// Whoever has the lease gives the session, so that it is renewed meanwhile.
-    pub(super) async fn look(&self, state: &State, mut session: Option<&mut Session>) -> Result<Seen> {
+    pub(super) async fn look(&self, state: &State, mode: Mode, mut session: Option<&mut Session>) -> Result<Seen> {
         let setup = self.setup();
         let reader = Reader::new(setup.drivers.clone());
         if !state.intents.is_empty() {
             self.tell(&EventKind::Resolving { open: state.intents.len() });
         }
-        let cx = setup.context();
-        let mut seen = self.again(|| plan::look(&reader, &cx, state)).await?;
+        let mut jitter = Jitter::new(&setup.options.holder);
+        let mut attempt = 0;
         let began = setup.clock.now();
-        let mut missing = self.missing(state, &seen)?;
+        let mut seen = loop {
+            match plan::look(&reader, &setup.context(), state).await {
+                Ok(seen) => break seen,
+                Err(error) => match passing(&error).and_then(|error| back_off(error, attempt, &mut jitter)) {
+                    Some(wait) if attempt < ATTEMPTS => {
+                        attempt += 1;
+                        self.rest(wait, &mut session).await?;
+                    }
+                    _ => return Err(error),
+                },
+            }
+        };
+        let mut questions = self.questions(state, mode, began)?;
         loop {
-            let passed = setup.clock.now().saturating_sub(began);
-            missing.retain(|slot, (_, lag)| {
-                let absent = matches!(seen.by_slot.get(slot), Some(Observation::Absent | Observation::Unknown(_)));
-                absent && passed <= *lag
-            });
-            if missing.is_empty() {
-                return Ok(seen);
-            }
-            setup.clock.sleep(PAUSE).await;
-            if let Some(session) = session.as_deref_mut()
-                && session.renew_due().is_zero()
-            {
-                session.commit(vec![Record::Renew]).await?;
-            }
-            let mut by_type: BTreeMap<&str, Vec<(&Slot, &Identity)>> = BTreeMap::new();
-            for (slot, (identity, _)) in &missing {
-                by_type.entry(&identity.type_name).or_default().push((slot, identity));
-            }
-            for (type_name, these) in by_type {
-                let identities: Vec<_> = these.iter().map(|(_, identity)| (*identity).clone()).collect();
-                // A look that fails leaves what was seen before, which is not enough to act on until the lag is over.
-                let Ok(all) = reader.observe(&setup.context(), type_name, &identities).await else { continue };
-                for ((slot, _), observation) in these.into_iter().zip(all) {
-                    seen.by_slot.insert(slot.clone(), observation);
+            let mut open: BTreeMap<&str, Vec<(&Slot, &Identity)>> = BTreeMap::new();
+            let mut wait = Duration::ZERO;
+            for (slot, question) in &questions {
+                let pause = match seen.by_slot.get(slot) {
+                    Some(Observation::Absent) if !question.lag.is_zero() => {
+                        (question.looked.saturating_sub(began) <= question.lag).then_some(PAUSE)
+                    }
+                    Some(Observation::Unknown(error))
+                        if attempt < ATTEMPTS && self.may_answer(state, &seen, &question.identity) =>
+                    {
+                        passing(error).and_then(|error| back_off(error, attempt, &mut jitter))
+                    }
+                    _ => None,
+                };
+                if let Some(pause) = pause {
+                    wait = wait.max(pause);
+                    let identity = &question.identity;
+                    open.entry(&identity.type_name).or_default().push((slot, identity));
                 }
             }
+            if open.is_empty() {
+                break;
+            }
+            attempt += u32::from(
+                open.values()
+                    .flatten()
+                    .any(|(slot, _)| matches!(seen.by_slot.get(slot), Some(Observation::Unknown(_)))),
+            );
+            self.rest(wait, &mut session).await?;
+            let mut answers = Vec::new();
+            for (type_name, these) in open {
+                let identities: Vec<_> = these.iter().map(|(_, identity)| (*identity).clone()).collect();
+                let looked = setup.clock.now();
+                // A look that fails leaves what was seen before, and when.
+                let Ok(all) = reader.observe(&setup.context(), type_name, &identities).await else { continue };
+                answers.extend(these.into_iter().zip(all).map(|((slot, _), answer)| (slot.clone(), looked, answer)));
+            }
+            for (slot, looked, answer) in answers {
+                if let Some(question) = questions.get_mut(&slot) {
+                    question.looked = looked;
+                }
+                seen.by_slot.insert(slot, answer);
+            }
         }
+        // An interrupted create may have made more than the ledger leads to, and a destroy must leave nothing behind.
+        if mode == Mode::Destroy || state.intents.values().any(|intent| intent.verb == Verb::Create) {
+            seen.found = self.count(&reader, &mut session).await?;
+        }
+        Ok(seen)
     }
 
     /// Reads, and reads again what failed in passing.
@@ -82,28 +124,79 @@ impl Engine {
         }
     }
 
-    /// Objects whose absence is not yet proven, and how long it must last.
-    fn missing(&self, state: &State, seen: &Seen) -> Result<BTreeMap<Slot, (Identity, Duration)>> {
+    /// Everything that bears the stack's marks.
+    async fn count(&self, reader: &Reader, session: &mut Option<&mut Session>) -> Result<Vec<Found>> {
+        let mut jitter = Jitter::new(&self.setup().options.holder);
+        let mut attempt = 0;
+        loop {
+            match reader.census(&self.setup().context()).await {
+                Ok(found) => return Ok(found),
+                Err(error) => match passing(&error).and_then(|error| back_off(error, attempt, &mut jitter)) {
+                    Some(wait) if attempt < ATTEMPTS => {
+                        attempt += 1;
+                        self.rest(wait, session).await?;
+                    }
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Everything that is looked at, and how long its absence must last to be believed.
+    fn questions(&self, state: &State, mode: Mode, began: Duration) -> Result<BTreeMap<Slot, Question>> {
         let setup = self.setup();
-        let mut missing = BTreeMap::new();
-        let is_absent = |slot: &Slot| matches!(seen.by_slot.get(slot), Some(Observation::Absent));
-        for (address, held) in &state.resources {
-            let slot = Slot::new(address, held.generation);
-            if is_absent(&slot) && !state.intents.contains_key(&slot) {
-                let lag = setup.catalog.get(&held.type_name)?.lag;
-                missing.insert(slot, (held.identity(address), lag));
-            }
-        }
-        for (slot, intent) in &state.intents {
-            let of = setup.catalog.get(&intent.type_name)?;
-            // What has a name, a tuple or a token may be asked for again; what has only marks, or was seen to exist, must not.
-            let is_known = of.identity == IdentityClass::Tagged || intent.id.is_some();
-            if intent.verb == Verb::Create && is_known && is_absent(slot) {
+        let mut questions = BTreeMap::new();
+        for identity in observations_needed(state).into_values().flatten() {
+            let slot = Slot::new(&identity.address, identity.generation);
+            let of = setup.catalog.get(&identity.type_name)?;
+            let creating = state.intents.get(&slot).filter(|intent| intent.verb == Verb::Create);
+            let lag = match creating {
+                // Its name or tuple keeps the repeated create from making another.
+                Some(intent)
+                    if matches!(of.identity, IdentityClass::Named(_) | IdentityClass::Tuple(_))
+                        && mode == Mode::Converge
+                        && setup.expanded.graph.get(&intent.slot.address).is_some() =>
+                {
+                    Duration::ZERO
+                }
                 // A call of the process that died may still be on its way.
-                missing.insert(slot.clone(), (intent.identity(), of.lag + setup.options.call_timeout));
-            }
+                Some(_) => of.lag + setup.options.call_timeout,
+                None => of.lag,
+            };
+            questions.insert(slot, Question { identity, lag, looked: began });
         }
-        Ok(missing)
+        Ok(questions)
+    }
+
+    /// Whether it is any use to ask again: what lives in something that is not there cannot be asked.
+    fn may_answer(&self, state: &State, seen: &Seen, identity: &Identity) -> bool {
+        let api = self.setup().catalog.get(&identity.type_name).map(|of| of.api);
+        match (&identity.cluster, api) {
+            (_, Ok(Api::Postgres) | Err(_)) => false,
+            (None, _) => true,
+            (Some(cluster), _) => state.resources.get(cluster).is_some_and(|held| {
+                let slot = Slot::new(cluster, held.generation);
+                matches!(seen.by_slot.get(&slot), Some(Observation::Present(_)))
+            }),
+        }
+    }
+
+    /// Waits, and says meanwhile that the holder is alive.
+    async fn rest(&self, wait: Duration, session: &mut Option<&mut Session>) -> Result<()> {
+        let clock = &self.setup().clock;
+        let until = clock.now() + wait;
+        loop {
+            if let Some(session) = session.as_deref_mut()
+                && session.renew_due().is_zero()
+            {
+                session.commit(vec![Record::Renew]).await?;
+            }
+            let left = until.saturating_sub(clock.now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            clock.sleep(left.min(PAUSE)).await;
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use super::limits::LimitKey;
 use super::report::Report;
 use super::retry::{Jitter, back_off};
 use crate::driver::{self, Observation};
-use crate::ledger::{Pending, Record, Session, Written};
+use crate::ledger::{Pending, Record, Session, Slot, Written};
 use crate::plan::Plan;
 use crate::resource::{Address, Identity, Properties, Usual, Value, Verb};
 use crate::{Error, Result};
@@ -38,6 +38,8 @@ pub(super) struct Run<'a> {
     pub(super) setup: Arc<Setup>,
     pub(super) session: &'a mut Session,
     pub(super) plan: &'a Plan,
+    /// What was being created when the process before this run ended.
+    pub(super) begun: BTreeSet<Slot>,
     /// The plan's hash, which every intent names.
     pub(super) hash: String,
     pub(super) ops: Vec<Op>,
@@ -128,6 +130,8 @@ impl<'a> Run<'a> {
     pub(super) fn new(setup: Arc<Setup>, session: &'a mut Session, plan: &'a Plan) -> Result<Self> {
         let state = session.state();
         let outputs = state.resources.iter().map(|(address, held)| (address.clone(), held.outputs.clone())).collect();
+        let begun = state.intents.iter().filter(|(_, intent)| intent.verb == Verb::Create);
+        let begun = begun.map(|(slot, _)| slot.clone()).collect();
         let mut identifiers = BTreeMap::new();
         for (address, held) in &state.resources {
             identifiers.insert(address.clone(), setup.catalog.get(&held.type_name)?.identifier);
@@ -170,6 +174,7 @@ impl<'a> Run<'a> {
         }
         let jitter = Jitter::new(&format!("{}/{}", setup.stack, plan.base.number));
         Ok(Self {
+            begun,
             hash: plan.hash(),
             setup,
             session,

@@ -117,6 +117,8 @@ pub(super) enum Fault {
     SaysExists,
     /// The call never answers.
     Hangs,
+    /// A listing does not show the newest entry yet.
+    Behind,
 }
 
 /// A store in memory that fails on request and takes time by a clock.
@@ -220,11 +222,11 @@ impl Store for TestStore {
     }
 
     async fn newest(&self, prefix: &str) -> Result<Option<String>> {
-        self.meet(&self.0.gets).await?;
+        let fault = self.meet(&self.0.gets).await?;
         let objects = self.objects();
-        let mut below =
-            objects.range(prefix.to_owned()..).map(|(key, _)| key).take_while(|key| key.starts_with(prefix));
-        Ok(below.find(|key| super::is_entry_key(key)).cloned())
+        let below = objects.range(prefix.to_owned()..).map(|(key, _)| key).take_while(|key| key.starts_with(prefix));
+        let mut entries = below.filter(|key| super::is_entry_key(key));
+        Ok(entries.nth(usize::from(fault == Fault::Behind)).cloned())
     }
 
     fn is_real(&self) -> bool {

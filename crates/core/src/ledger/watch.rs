@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{AcquireOptions, Lease, Ledger, Loaded, Peek, Record, Session, codec};
+use super::{AcquireOptions, Lease, Ledger, Loaded, Peek, Record, Session, codec, key};
 use crate::Result;
 use crate::resource::StackId;
 
@@ -107,10 +107,12 @@ impl Watch {
             self.ledger.clock().sleep(look - now).await;
         }
         self.next_look = self.ledger.clock().now() + INTERVAL;
-        let number = self.ledger.newest(&self.stack).await?.unwrap_or_default();
-        if number < self.number {
-            return Err(codec::damaged(self.number, format!("it is gone, the newest is entry: {number}")));
+        let listed = self.ledger.newest(&self.stack).await?.unwrap_or_default();
+        // A listing may be behind what was read before; an entry is only gone when it is not to be read either.
+        if listed < self.number && self.ledger.get(&key::entry(&self.stack, self.number)).await?.is_none() {
+            return Err(codec::damaged(self.number, format!("it is gone, the newest is entry: {listed}")));
         }
+        let number = listed.max(self.number);
         let moved = number != self.number;
         if moved {
             // Counted from after the read: the put may have begun while the read was under way.
@@ -232,6 +234,20 @@ mod tests {
             assert_eq!((session.epoch(), session.state().intents.len()), (2, 1));
             assert_eq!(clock.run(dead.renew()).unwrap_err().code(), Code::LeaseLost);
         }
+    }
+
+    #[test]
+    fn a_listing_that_is_behind_is_no_damage_and_a_lost_entry_is() {
+        let clock = TestClock::default();
+        let store = TestStore::new(&clock, Duration::ZERO);
+        let mut holder = clock.run(session(&store.ledger(), "a"));
+        clock.run(holder.commit(vec![intent(1, 0)])).unwrap();
+        let mut watch = watch(&clock, &store.ledger(), "b");
+        store.gets([Fault::Behind]);
+        assert!(matches!(clock.run(watch.next()).unwrap(), Watched::Still(_)));
+        assert_eq!(watch.head(), 2);
+        store.objects().remove(&key::entry(&stack(), 2)).unwrap();
+        assert_eq!(clock.run(watch.next()).unwrap_err().code(), Code::LedgerDamaged);
     }
 
     #[test]

@@ -528,7 +528,7 @@ impl crate::driver::Drivers for OneDriver {
     }
 
     fn clock(&self) -> std::sync::Arc<dyn crate::clock::Clock> {
-        crate::clock::SystemClock::new()
+        crate::sim::VirtualClock::new()
     }
 }
 

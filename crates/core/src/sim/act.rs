@@ -3,7 +3,8 @@
 use super::dialect::{self, Fact};
 use super::fault::FaultKind;
 use super::kubernetes::{self, Place};
-use super::object::{self, Phase};
+use super::object::{self, Object, Phase};
+use super::random::Random;
 use super::shape::at;
 use super::world::{Flight, New, Reply, Token, World};
 use crate::driver::{Operation, Progress};
@@ -104,7 +105,31 @@ impl World {
                 }
                 return Err(arrival.refuse(&Fact::Reset));
             }
-            Some(FaultKind::ProvisioningFailed { .. } | FaultKind::Slow(_)) | None => {}
+            Some(FaultKind::Disguised) => return Err(arrival.refuse(&Fact::Disguised)),
+            Some(FaultKind::NoAnswer { acted } | FaultKind::ServerError { acted } | FaultKind::Garbage { acted }) => {
+                if *acted {
+                    let _ = self.act_in_peace(arrival);
+                }
+                let server = matches!(flight.fault, Some(FaultKind::ServerError { .. }));
+                return Err(arrival.refuse(if server { &Fact::ServerError } else { &Fact::Garbage }));
+            }
+            Some(FaultKind::ActedThenNotFound) => {
+                let _ = self.act_in_peace(arrival);
+                let what = flight.request.addresses().first().map(ToString::to_string).unwrap_or_default();
+                return Err(arrival.refuse(&Fact::NotFound(&what)));
+            }
+            // What is read of many can be told in part; what is read of one thing cannot.
+            Some(FaultKind::Partial) if !matches!(flight.request, Request::Observe(_)) => {
+                return Err(arrival.refuse(&Fact::Throttled(None)));
+            }
+            Some(
+                FaultKind::ProvisioningFailed { .. }
+                | FaultKind::Slow(_)
+                | FaultKind::Partial
+                | FaultKind::Stale
+                | FaultKind::Delayed(_),
+            )
+            | None => {}
         }
         self.act_in_peace(arrival)
     }
@@ -293,12 +318,25 @@ impl World {
                 if found.peek().is_none() {
                     return Err(arrival.refuse(&Fact::NotFound(text)));
                 }
+                let granted = |object: &Object| self.is_granted(object, arrival.now);
+                if self.named(text).any(|object| types.contains(&&*object.type_name) && !granted(object)) {
+                    return Err(arrival.refuse(&Fact::NotYetPermitted(text)));
+                }
                 if !found.any(kubernetes::usable) {
                     return Err(arrival.refuse(&Fact::NotReady(text, "not ready")));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether what this object permits is known everywhere.
+    fn is_granted(&self, object: &Object, now: Duration) -> bool {
+        if self.permission_lag.is_zero() || !object.type_name.starts_with("AWS::IAM::") {
+            return true;
+        }
+        let lag = Random::of(self.seed, &["permission", &object.slot]).between(Duration::ZERO, self.permission_lag);
+        now >= object.born + lag
     }
 
     fn check_unique(

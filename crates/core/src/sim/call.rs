@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -12,6 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::SimCloud;
+use super::chaos::Blow;
 use super::random::Random;
 use crate::Code;
 use crate::clock::{Hold, drive};
@@ -31,6 +34,15 @@ pub enum Moment {
 impl Moment {
     /// All moments, in order.
     pub const ALL: [Self; 3] = [Self::Before, Self::Acted, Self::Replied];
+}
+
+/// What a host calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The cloud's API.
+    Cloud,
+    /// The ledger's store.
+    Store,
 }
 
 /// One call as it is remembered.
@@ -80,6 +92,9 @@ struct HostState {
     calls: u64,
     mutations: u64,
     crashes: BTreeMap<u64, Moment>,
+    pauses: BTreeMap<u64, (Moment, Duration)>,
+    /// When the host reaches neither or one of the two.
+    cuts: Vec<(Side, Duration, Duration)>,
     /// Time stands still from a crash to the restart, so that nothing happens between the death and its notice.
     still: Option<Hold>,
 }
@@ -131,6 +146,7 @@ impl SimCloud {
     /// ```
     pub async fn outbound(&self, name: &str) -> Pass {
         let pass = self.depart(Cow::Owned(name.to_owned()), None, &[], false, LEDGER).await;
+        self.reachable(Side::Store).await;
         self.clock.sleep(pass.there).await;
         self.alive().await;
         pass
@@ -174,6 +190,31 @@ impl SimCloud {
         self.host.state().crashes.insert(call, moment);
     }
 
+    /// Lets the host stand still for so long at its call of this number, as after `SIGSTOP`: nothing of it goes on,
+    /// while its request is on the way and time passes for everybody else. Only under [`SimCloud::run`].
+    pub fn pause_at(&self, call: u64, moment: Moment, duration: Duration) {
+        self.host.state().pauses.insert(call, (moment, duration));
+    }
+
+    /// Cuts the host off from one side between two moments of the world: requests vanish, no answer comes.
+    pub fn cut_off(&self, side: Side, from: Duration, until: Duration) {
+        self.host.state().cuts.push((side, from, until));
+    }
+
+    /// Goes on unless the host is cut off from this side.
+    pub(super) async fn reachable(&self, side: Side) {
+        let now = self.clock.now();
+        let cut = self.host.state().cuts.iter().any(|(of, from, until)| *of == side && (*from..*until).contains(&now));
+        if cut {
+            pending::<()>().await;
+        }
+    }
+
+    /// Chance, for one purpose within one call of the host.
+    pub(super) fn chance(&self, purpose: &str, call: u64) -> Random {
+        Random::of(self.shared.seed, &[purpose, &self.host.name, &call.to_string()])
+    }
+
     /// Whether the host is dead.
     #[must_use]
     pub fn has_crashed(&self) -> bool {
@@ -214,12 +255,19 @@ impl SimCloud {
     /// # }
     /// ```
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let mut host = drive(self.clock(), work);
+        let mut work = drive(self.clock(), work);
+        let mut host = poll_fn(|cx| {
+            if self.view.is_paused(cx.waker()) {
+                return Poll::Pending;
+            }
+            Pin::new(&mut work).poll(cx)
+        });
         let ended = match select(&mut host, std::pin::pin!(self.crashed())).await {
             Either::Left((output, _)) => Some(output),
             Either::Right(_) => None,
         };
-        drop(host);
+        drop(work);
+        self.view.resume();
         if ended.is_none() {
             self.restart();
         }
@@ -260,7 +308,12 @@ impl SimCloud {
             });
             log.len() - 1
         };
-        let mut random = Random::of(self.shared.seed, &["call", &self.host.name, &number.to_string()]);
+        match self.chaos().blow(&mut self.chance("blow", number)) {
+            Some(Blow::Dies(moment)) => self.crash_at(number, moment),
+            Some(Blow::Pauses(moment, duration)) => self.pause_at(number, moment, duration),
+            None => {}
+        }
+        let mut random = self.chance("call", number);
         let (low, high) = (Duration::from_millis(low), Duration::from_millis(high));
         let (there, back) = (random.between(low, high), random.between(low, high));
         let pass = Pass { cloud: self.clone(), number, entry, request: random.uuid(), there, back };
@@ -312,6 +365,24 @@ impl Pass {
     /// Dies here if that was ordered.
     async fn reach(&self, moment: Moment) {
         let host = &self.cloud.host;
+        let pause = {
+            let mut state = host.state();
+            let due = state.pauses.get(&self.number).filter(|(at, _)| *at == moment).map(|(_, duration)| *duration);
+            due.inspect(|_| _ = state.pauses.remove(&self.number))
+        };
+        if let Some(duration) = pause {
+            self.cloud.view.pause(duration);
+            let mut first = true;
+            // Gives way once, so that whoever polls the host finds it paused.
+            poll_fn(|cx| {
+                if std::mem::take(&mut first) {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(())
+            })
+            .await;
+        }
         let dies = {
             let mut state = host.state();
             let dies = state.crashes.get(&self.number) == Some(&moment);

@@ -10,7 +10,15 @@ use crate::{Code, Error, Remains, Retry};
 #[derive(Clone, Debug)]
 pub(super) enum Fact<'a> {
     Throttled(Option<Duration>),
+    /// Too many calls, in words that mean something else.
+    Disguised,
     Unavailable,
+    /// An error of the cloud's own.
+    ServerError,
+    /// Not to be read.
+    Garbage,
+    /// The caller may do this, and not everybody knows it yet.
+    NotYetPermitted(&'a str),
     /// The connection broke before an answer came.
     Reset,
     PermissionDenied,
@@ -55,14 +63,14 @@ pub(super) fn error(of: &ResourceType, verb: Verb, request: &str, fact: &Fact<'_
     };
     let (code, retry, what, hint) = meaning(fact, verb);
     let mut error = Error::new(code, format!("{what}: {}", subject(fact, of))).during(during).retry(retry);
-    if !matches!(fact, Fact::Reset) {
+    if !matches!(fact, Fact::Reset | Fact::Garbage) {
         error = error.answer(CloudAnswer { code: word.to_owned(), message, request: Some(request.to_owned()) });
     }
     if !hint.is_empty() {
         error = error.hint(hint);
     }
     error.leaves(match fact {
-        Fact::Reset if verb != Verb::Read => Remains::Unknown,
+        Fact::Reset | Fact::Garbage | Fact::ServerError if verb != Verb::Read => Remains::Unknown,
         Fact::ProvisioningFailed(_) => Remains::Something,
         _ => Remains::Nothing,
     })
@@ -71,7 +79,15 @@ pub(super) fn error(of: &ResourceType, verb: Verb, request: &str, fact: &Fact<'_
 fn meaning(fact: &Fact<'_>, verb: Verb) -> (Code, Retry, &'static str, &'static str) {
     match fact {
         Fact::Throttled(after) => (Code::Throttled, Retry::Throttled(*after), "too many calls", ""),
+        Fact::Disguised => (Code::Throttled, Retry::Throttled(None), "too many calls", ""),
         Fact::Unavailable => (Code::Unavailable, Retry::Transient, "the service is unavailable", ""),
+        Fact::ServerError if verb == Verb::Read => (Code::Unavailable, Retry::Transient, "the service failed", ""),
+        Fact::ServerError => (Code::OutcomeUnknown, Retry::Unknown, "the service failed", ""),
+        Fact::Garbage if verb == Verb::Read => (Code::Unavailable, Retry::Transient, "the answer is not readable", ""),
+        Fact::Garbage => (Code::OutcomeUnknown, Retry::Unknown, "the answer is not readable", ""),
+        Fact::NotYetPermitted(_) => {
+            (Code::PermissionDenied, Retry::NotReady, "a permission is not known everywhere yet", "")
+        }
         // A read that is lost is simply read again.
         Fact::Reset if verb == Verb::Read => (Code::Unavailable, Retry::Transient, "the connection broke", ""),
         Fact::Reset => (Code::OutcomeUnknown, Retry::Unknown, "the connection broke before an answer", ""),
@@ -109,6 +125,7 @@ fn subject(fact: &Fact<'_>, of: &ResourceType) -> String {
         Fact::Invalid(what) => what.clone(),
         Fact::AlreadyExists(what)
         | Fact::NotFound(what)
+        | Fact::NotYetPermitted(what)
         | Fact::InUse(what)
         | Fact::Quota(what)
         | Fact::Guarded(what)
@@ -232,7 +249,15 @@ fn amazon(fact: &Fact<'_>, of: &ResourceType, action: &str) -> (&'static str, St
         }
         Fact::TokenSpent(id) => ("IdempotentInstanceTerminated", format!("the client token's resource is gone: {id}")),
         Fact::ProvisioningFailed(message) => ("CreateFailed", (*message).to_owned()),
-        Fact::Reset => ("", String::new()),
+        // hashicorp/terraform-provider-aws#2942 tells of throttling that calls itself an invalid parameter.
+        Fact::Disguised => ("InvalidParameterValue", "Rate exceeded".into()),
+        // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+        Fact::ServerError => ("InternalError", "An internal error has occurred.".into()),
+        // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+        Fact::NotYetPermitted(role) => {
+            ("InvalidParameterException", format!("The role defined cannot be assumed: {role}"))
+        }
+        Fact::Reset | Fact::Garbage => ("", String::new()),
     }
 }
 
@@ -240,7 +265,7 @@ fn amazon(fact: &Fact<'_>, of: &ResourceType, action: &str) -> (&'static str, St
 fn kubernetes(fact: &Fact<'_>, type_name: &str) -> (&'static str, String) {
     let sort = type_name.rsplit('/').next().unwrap_or_default().to_lowercase();
     match fact {
-        Fact::Throttled(_) => ("TooManyRequests", "the server has received too many requests".into()),
+        Fact::Throttled(_) | Fact::Disguised => ("TooManyRequests", "the server has received too many requests".into()),
         Fact::PermissionDenied => ("Forbidden", format!("{sort}s is forbidden")),
         Fact::Quota(name) => ("Forbidden", format!("exceeded quota: {name}")),
         Fact::AlreadyExists(what) => ("AlreadyExists", format!("{sort}s \"{what}\" already exists")),
@@ -260,7 +285,7 @@ fn postgres(fact: &Fact<'_>) -> (&'static str, String) {
         Fact::AlreadyExists(what) => ("42710", format!("\"{what}\" already exists")),
         Fact::NotFound(what) => ("42704", format!("\"{what}\" does not exist")),
         Fact::PermissionDenied => ("42501", "permission denied".into()),
-        Fact::Throttled(_) | Fact::Quota(_) => ("53300", "too many connections".into()),
+        Fact::Throttled(_) | Fact::Disguised | Fact::Quota(_) => ("53300", "too many connections".into()),
         Fact::Invalid(what) => ("22023", what.clone()),
         Fact::Busy(_) | Fact::InUse(_) => ("55006", "is being accessed by other users".into()),
         _ => ("08006", "connection failure".into()),
@@ -271,6 +296,11 @@ fn postgres(fact: &Fact<'_>) -> (&'static str, String) {
 fn azure(fact: &Fact<'_>) -> (&'static str, String) {
     match fact {
         Fact::Throttled(_) => ("TooManyRequests", "The request is being throttled.".into()),
+        Fact::Disguised => ("OperationNotAllowed", "The server rejected the request: too many requests.".into()),
+        Fact::ServerError => ("InternalServerError", "Encountered internal server error.".into()),
+        Fact::NotYetPermitted(role) => {
+            ("PrincipalNotFound", format!("Principal does not exist in the directory: {role}"))
+        }
         Fact::PermissionDenied => ("AuthorizationFailed", "The client does not have authorization.".into()),
         Fact::Quota(name) => ("QuotaExceeded", format!("Operation could not be completed: {name}")),
         Fact::NoCapacity => ("SkuNotAvailable", "The requested size is currently not available.".into()),
@@ -291,6 +321,8 @@ fn azure(fact: &Fact<'_>) -> (&'static str, String) {
 fn google(fact: &Fact<'_>) -> (&'static str, String) {
     match fact {
         Fact::Throttled(_) => ("RESOURCE_EXHAUSTED", "rate limit exceeded".into()),
+        Fact::Disguised => ("PERMISSION_DENIED", "rateLimitExceeded".into()),
+        Fact::ServerError => ("INTERNAL", "internal error encountered".into()),
         Fact::Quota(name) => ("RESOURCE_EXHAUSTED", format!("quota exceeded: {name}")),
         Fact::PermissionDenied => ("PERMISSION_DENIED", "the caller does not have permission".into()),
         Fact::NoCapacity => ("ZONE_RESOURCE_POOL_EXHAUSTED", "the zone does not have enough resources".into()),

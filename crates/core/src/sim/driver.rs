@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::SimCloud;
 use super::act::{Request, mixed_up};
-use super::call::Outcome;
-use super::fault::Subject;
+use super::call::{Outcome, Side};
+use super::fault::{FaultKind, Subject};
 use super::world::{Flight, Reply, Slot};
 use crate::Result;
 use crate::clock::Clock;
@@ -105,12 +105,19 @@ impl SimCloud {
         let pass = self.depart_to_cloud(name, type_name.as_deref(), &addresses, mutation).await;
         let subject = Subject { number: pass.number, verb, type_name: type_name.as_deref(), addresses: &addresses };
         let fault = self.faults().strike(subject);
+        let fault = fault.or_else(|| self.chaos().fault(&mut self.chance("fault", pass.number), verb));
+        self.reachable(Side::Cloud).await;
+        let silent = matches!(fault, Some(FaultKind::NoAnswer { .. }));
+        let there = match fault {
+            Some(FaultKind::Delayed(delay)) => pass.there + delay,
+            _ => pass.there,
+        };
         let reply = Slot::default();
         let (id, stack) = (pass.request().to_owned(), cx.stack.clone());
         // From here on the request is on the wire, and acts whether or not this future lives to see it.
         let flight = Flight { stack, id, request, fault, reply: reply.clone() };
-        self.world().send(self.clock.now() + pass.there, flight);
-        self.clock.sleep(pass.there).await;
+        self.world().send(self.clock.now() + there, flight);
+        self.clock.sleep(there).await;
         let answer = loop {
             drop(self.settle());
             if let Some(answer) = reply.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -119,6 +126,9 @@ impl SimCloud {
             // A clock made from a real one may wake a little early.
             self.clock.sleep(Duration::from_millis(1)).await;
         };
+        if silent {
+            std::future::pending::<()>().await;
+        }
         pass.arrive(match &answer {
             Ok(_) => Outcome::Accepted,
             Err(error) => Outcome::Failed(error.code()),

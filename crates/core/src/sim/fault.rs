@@ -62,6 +62,31 @@ pub enum FaultKind {
     },
     /// Accepted; takes so many times as long as it would have.
     Slow(u32),
+    /// Refused before it acts: too many calls, in words that mean something else.
+    Disguised,
+    /// No answer ever comes.
+    NoAnswer {
+        /// Whether the call acts nevertheless.
+        acted: bool,
+    },
+    /// The cloud answers with an error of its own, which says nothing about what was done.
+    ServerError {
+        /// Whether the call acts nevertheless.
+        acted: bool,
+    },
+    /// The answer cannot be read.
+    Garbage {
+        /// Whether the call acts nevertheless.
+        acted: bool,
+    },
+    /// A change acts, and the answer comes from a replica that does not know the object.
+    ActedThenNotFound,
+    /// A read of many answers only some.
+    Partial,
+    /// A read comes from a replica that is behind by up to the type's lag.
+    Stale,
+    /// The request takes so much longer to arrive.
+    Delayed(Duration),
 }
 
 impl Fault {

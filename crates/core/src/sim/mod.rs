@@ -24,12 +24,14 @@
 
 mod act;
 mod call;
+mod chaos;
 mod clock;
 mod dialect;
 mod driver;
 mod fault;
 #[cfg(test)]
 mod fixture;
+mod host;
 mod kubernetes;
 mod ledger;
 mod object;
@@ -38,9 +40,12 @@ mod read;
 mod shape;
 mod world;
 
-pub use call::{Call, Moment, Outcome, Pass};
+pub use call::{Call, Moment, Outcome, Pass, Side};
+pub use chaos::Chaos;
 pub use clock::VirtualClock;
 pub use fault::{Fault, FaultKind, On};
+pub use host::Skew;
+pub use ledger::StoreMode;
 pub use object::{SimObject, Which};
 
 use std::collections::BTreeMap;
@@ -56,6 +61,7 @@ use crate::{Code, Error, Result};
 use call::Host;
 use clock::CompressedClock;
 use fault::Faults;
+use host::HostClock;
 use world::{New, World};
 
 /// What a simulated cloud is made from.
@@ -119,7 +125,10 @@ pub enum Time {
 #[derive(Clone)]
 pub struct SimCloud {
     shared: Arc<Shared>,
+    /// The world's clock.
     clock: Arc<dyn Clock>,
+    /// The host's.
+    view: Arc<HostClock>,
     host: Arc<Host>,
 }
 
@@ -130,6 +139,8 @@ struct Shared {
     target: Target,
     world: Mutex<World>,
     faults: Mutex<Faults>,
+    chaos: Mutex<Chaos>,
+    store: Mutex<StoreMode>,
     log: Mutex<Vec<Call>>,
     ledger: Mutex<BTreeMap<String, bytes::Bytes>>,
 }
@@ -149,10 +160,13 @@ impl SimCloud {
             target: target.clone(),
             world: Mutex::new(World::new(catalog, target, seed)),
             faults: Mutex::default(),
+            chaos: Mutex::default(),
+            store: Mutex::default(),
             log: Mutex::default(),
             ledger: Mutex::default(),
         });
-        Self { shared, clock, host: Host::new("host") }
+        let view = HostClock::new(clock.clone(), Skew::NONE);
+        Self { shared, clock, view, host: Host::new("host") }
     }
 
     /// A cloud of these types under virtual time, as an account in `eu-west-1`.
@@ -176,7 +190,13 @@ impl SimCloud {
     /// The same cloud as another process sees it: with calls and crash points of its own.
     #[must_use]
     pub fn host(&self, name: &str) -> Self {
-        Self { host: Host::new(name), ..self.clone() }
+        self.host_with(name, Skew::NONE)
+    }
+
+    /// Another process whose clock is wrong.
+    #[must_use]
+    pub fn host_with(&self, name: &str, skew: Skew) -> Self {
+        Self { host: Host::new(name), view: HostClock::new(self.clock.clone(), skew), ..self.clone() }
     }
 
     /// The drivers through which this host reaches the cloud.
@@ -185,10 +205,10 @@ impl SimCloud {
         driver::SimDrivers::new(self.clone())
     }
 
-    /// The clock that everything goes by.
+    /// The clock that this host goes by.
     #[must_use]
     pub fn clock(&self) -> Arc<dyn Clock> {
-        self.clock.clone()
+        self.view.clone()
     }
 
     /// The account, region and so on.
@@ -200,6 +220,19 @@ impl SimCloud {
     /// Orders a fault, for all hosts. Of several that fit a call, the one ordered first strikes.
     pub fn fail(&self, fault: Fault) {
         self.faults().add(fault);
+    }
+
+    /// Lets things go wrong by chance, for all hosts, from now on. Faults on order come first.
+    pub fn set_chaos(&self, chaos: Chaos) {
+        *self.shared.chaos.lock().unwrap_or_else(PoisonError::into_inner) = chaos;
+        let mut world = self.world();
+        (world.permission_lag, world.index_lag) = (chaos.permission_lag, chaos.index_lag);
+    }
+
+    /// What goes wrong by chance.
+    #[must_use]
+    pub fn chaos(&self) -> Chaos {
+        *self.shared.chaos.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets the account have at most so many objects that count against the quota of this code.

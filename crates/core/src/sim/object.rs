@@ -77,6 +77,8 @@ pub(super) struct Object {
     pub(super) properties: Properties,
     pub(super) outputs: Properties,
     pub(super) phase: Phase,
+    /// When it was made.
+    pub(super) born: Duration,
     /// From when on reads by id or name see it.
     pub(super) visible: Duration,
     /// From when on reads by tags see it.

@@ -4,15 +4,25 @@ use std::time::Duration;
 
 use super::act::{Arrival, running};
 use super::dialect::{self, Fact};
-use super::object::{Object, Phase, Work};
+use super::fault::FaultKind;
+use super::object::{self, Object, Phase, Work};
+use super::random::Random;
 use super::world::World;
 use crate::Result;
-use crate::driver::{Found, Observation, Operation, Progress};
+use crate::driver::{Found, Health, Observation, Operation, Progress};
 use crate::resource::{Claim, Identity, Properties, ResourceType, Verb};
 
 impl World {
     pub(super) fn observe(&self, arrival: Arrival<'_>, these: &[Identity]) -> Vec<Observation> {
-        these.iter().map(|identity| self.observe_one(arrival, identity)).collect()
+        let observe = |(number, identity): (usize, &Identity)| {
+            let left_out = arrival.flight.fault == Some(FaultKind::Partial)
+                && Random::of(self.seed, &["partial", &arrival.flight.id, &number.to_string()]).next() % 2 == 0;
+            if left_out {
+                return Observation::Unknown(arrival.refuse(&Fact::Throttled(None)).at(&identity.address));
+            }
+            self.observe_one(arrival, identity)
+        };
+        these.iter().enumerate().map(observe).collect()
     }
 
     fn observe_one(&self, arrival: Arrival<'_>, identity: &Identity) -> Observation {
@@ -23,13 +33,40 @@ impl World {
         };
         // Looking by tags goes through an index that lags behind more than the object itself.
         let by_tags = identity.id.is_none() && matches!(identity.claim, Claim::Marks | Claim::Token(_));
+        let stale = flight.fault == Some(FaultKind::Stale);
         match found {
+            Some(object) if stale && now < object.born + of.lag => Observation::Absent,
+            None if stale => match self.ghost(arrival, identity) {
+                Some(ghost) => Observation::Present(Box::new(ghost.observed(of, &flight.stack, Health::Ready))),
+                None => Observation::Absent,
+            },
             Some(object) if now >= if by_tags { object.indexed } else { object.visible } => {
                 let health = self.health(of, object, now);
                 Observation::Present(Box::new(object.observed(of, &flight.stack, health)))
             }
             _ => Observation::Absent,
         }
+    }
+
+    /// What is gone, and still shown by a replica that is behind.
+    fn ghost(&self, arrival: Arrival<'_>, identity: &Identity) -> Option<&Object> {
+        let Arrival { now, of, flight } = arrival;
+        let stack = flight.stack.to_string();
+        let mut fitting = self.ghosts.iter().filter(|(until, ghost)| {
+            let marked = || {
+                ghost.marks(of).is_some_and(|marks| {
+                    marks.stack == stack && marks.address == identity.address && marks.generation == identity.generation
+                })
+            };
+            *until > now
+                && ghost.type_name == of.name
+                && match (&identity.id, object::claimed(of, ghost.cluster, &identity.claim)) {
+                    (Some(id), _) => ghost.id == *id && ghost.address.as_ref() == Some(&identity.address),
+                    (None, Some(key)) => object::key(of, ghost.cluster, &ghost.properties) == Some(key),
+                    (None, None) => marked(),
+                }
+        });
+        fitting.next().map(|(_, ghost)| ghost)
     }
 
     pub(super) fn census(&self, arrival: Arrival<'_>, types: &[String]) -> Result<Vec<Found>> {

@@ -21,6 +21,10 @@ pub(super) struct World {
     pub(super) target: Target,
     pub(super) seed: u64,
     pub(super) token_lifetime: Duration,
+    pub(super) permission_lag: Duration,
+    pub(super) index_lag: Duration,
+    /// What was deleted, until no replica shows it any more.
+    pub(super) ghosts: Vec<(Duration, Object)>,
     pub(super) quotas: BTreeMap<String, usize>,
     pub(super) objects: BTreeMap<u64, Object>,
     pub(super) tokens: BTreeMap<String, Token>,
@@ -78,6 +82,9 @@ impl World {
             target,
             seed,
             token_lifetime: Duration::from_secs(24 * 3600),
+            permission_lag: Duration::ZERO,
+            index_lag: Duration::ZERO,
+            ghosts: Vec::new(),
             quotas: BTreeMap::new(),
             objects: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -132,7 +139,7 @@ impl World {
             Make { of, seed: self.seed, slot: &slot, target: &self.target, properties: &properties }.all();
         let mut random = Random::of(self.seed, &["lag", &slot]);
         let visible = now + random.between(Duration::ZERO, of.lag);
-        let indexed = visible.max(now + random.between(Duration::ZERO, of.lag));
+        let indexed = visible.max(now + random.between(Duration::ZERO, of.lag.max(self.index_lag)));
         let type_name = of.name.to_string();
         let object = Object {
             serial,
@@ -144,6 +151,7 @@ impl World {
             properties,
             outputs,
             phase: Phase::Ready,
+            born: now,
             visible,
             indexed,
         };
@@ -335,7 +343,13 @@ impl World {
             Phase::Creating(work) | Phase::Updating(work) | Phase::Deleting(work) if work.until > at => {}
             Phase::Creating(Work { failure: Some(failure), .. }) => object.phase = Phase::Failed(failure.clone()),
             Phase::Creating(_) | Phase::Updating(_) => object.phase = Phase::Ready,
-            Phase::Deleting(_) => self.remove(serial),
+            Phase::Deleting(_) => {
+                let lag = self.catalog.get(&object.type_name).map(|of| of.lag).unwrap_or_default();
+                let ghost = (at + lag, object.clone());
+                self.ghosts.retain(|(until, _)| *until > at);
+                self.ghosts.push(ghost);
+                self.remove(serial);
+            }
             Phase::Failed(_) | Phase::Ready => {}
         }
     }
