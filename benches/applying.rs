@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use landfall::apply::Engine;
+use landfall::clock::drive;
 use landfall::ledger::Ledger;
 use landfall::plan::Mode;
 
 use crate::cloud::{Cloud, stack};
 use crate::measure::{block, float, forget_peak, peak, resident, say, timed};
 use crate::shapes::{changed, graph};
+use crate::timing::PUT;
 
 /// A folder that is gone with its owner.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -56,7 +58,8 @@ async fn destroy(engine: &Engine) {
 
 /// One text of one resource changed in a stack that stands.
 pub(crate) fn one_change(size: usize) {
-    let (cloud, ledger) = (Cloud::instant(), Ledger::memory());
+    let cloud = Cloud::instant();
+    let ledger = cloud.ledger(PUT);
     block(cloud.engine(&ledger, graph("fan", size)).converge()).unwrap();
     let name = format!("change.fan.{size}");
     let (bytes, puts, reads) = (ledger.bytes_written(), ledger.writes(), ledger.reads());
@@ -66,5 +69,5 @@ pub(crate) fn one_change(size: usize) {
     say(&format!("{name}.bytes"), (ledger.bytes_written() - bytes) as f64, "B");
     say(&format!("{name}.puts"), (ledger.writes() - puts) as f64, "puts");
     say(&format!("{name}.reads"), (ledger.reads() - reads) as f64, "reads");
-    assert_eq!(block(ledger.load(&stack())).unwrap().state.resources.len(), size);
+    assert_eq!(block(drive(cloud.clock(), ledger.load(&stack()))).unwrap().state.resources.len(), size);
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use landfall::ledger::Ledger;
+use landfall::clock::drive;
 use landfall::plan::Mode;
 
 use crate::cloud::{Cloud, stack};
-use crate::measure::{block, cpu, float, forget_peak, peak, resident, say, timed, wall};
+use crate::measure::{block, cpu, float, forget_peak, peak, say, timed, wall};
 use crate::shapes::graph;
+use crate::timing::PUT;
 
 /// A plan of a stack that does not exist yet, its graph and hash included.
 pub(crate) fn fresh(shape: &str, size: usize) {
@@ -21,21 +22,22 @@ pub(crate) fn fresh(shape: &str, size: usize) {
 
 /// A plan that finds nothing to do: ledger read, everything looked at, everything compared.
 pub(crate) fn unchanged(size: usize) {
-    let (cloud, ledger) = (Cloud::instant(), Ledger::memory());
+    let cloud = Cloud::instant();
+    let ledger = cloud.ledger(PUT);
     block(cloud.engine(&ledger, graph("fan", size)).converge()).unwrap();
-    let (reads, before) = (ledger.reads(), resident());
+    let reads = ledger.reads();
     forget_peak();
     let (used, plan) = timed(|| block(cloud.engine(&ledger, graph("fan", size)).plan(Mode::Converge)).unwrap());
     assert!(plan.is_empty());
     say(&format!("noop.fan.{size}.cpu"), used, "s");
-    say(&format!("noop.fan.{size}.peak"), peak() - before, "MiB");
+    say(&format!("noop.fan.{size}.peak"), peak(), "MiB");
     say(&format!("noop.fan.{size}.reads"), (ledger.reads() - reads) as f64, "reads");
 }
 
 /// Reading the ledger of an apply that died in the middle, and planning the rest.
 pub(crate) fn resume(size: usize) {
     let cloud = Cloud::instant();
-    let ledger = Ledger::memory();
+    let ledger = cloud.ledger(PUT);
     block(async {
         let engine = cloud.engine(&ledger, graph("fan", size));
         let watch = async {
@@ -50,7 +52,7 @@ pub(crate) fn resume(size: usize) {
         }
     });
     let reads = ledger.reads();
-    let (used, state) = timed(|| block(ledger.load(&stack())).unwrap().state);
+    let (used, state) = timed(|| block(drive(cloud.clock(), ledger.load(&stack()))).unwrap().state);
     let records = state.resources.len() + state.intents.len();
     assert!(records > size / 2, "{records}");
     say(&format!("resume.fan.{size}.load.cpu"), used, "s");
@@ -63,7 +65,8 @@ pub(crate) fn resume(size: usize) {
 /// How long a user waits until the first thing is made.
 pub(crate) fn first_call(size: usize) {
     let cloud = Cloud::instant();
-    let engine = cloud.engine(&Ledger::memory(), graph("fan", size));
+    let ledger = cloud.ledger(PUT);
+    let engine = cloud.engine(&ledger, graph("fan", size));
     let (began, before) = (wall(), cpu());
     block(async {
         let watch = async {
