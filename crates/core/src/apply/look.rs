@@ -88,7 +88,8 @@ impl Engine {
         }
         for (slot, intent) in &state.intents {
             let of = setup.catalog.get(&intent.type_name)?;
-            let by_marks = of.identity == IdentityClass::Tagged && intent.id.is_none();
+            // Even an id that the cloud gave is not to be seen at once.
+            let by_marks = of.identity == IdentityClass::Tagged;
             if intent.verb == Verb::Create && by_marks && is_absent(slot) {
                 // A call of the process that died may still be on its way.
                 missing.insert(slot.clone(), (intent.identity(), of.lag + setup.options.call_timeout));
