@@ -21,6 +21,7 @@ Plans and applies the Inferloop platform on a simulated cloud.
   --plan-only     show the plan with every attribute and stop
   --json          print the plan as JSON (with --plan-only: and nothing else)
   --destroy       destroy everything at the end, with consent for what holds data
+  --rehearse      rehearse the plan instead: kill the process at up to 300 of its calls, resume, and judge
   --help          this text
 ";
 
@@ -94,6 +95,14 @@ async fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
 
+    if arguments.rehearse {
+        heading("Rehearsal: killed at its calls, resumed by another process, judged by the laws");
+        let options = landfall::rehearse::Options::new().seed(arguments.seed);
+        let rehearsal = platform.rehearse(&options).await?;
+        println!("{rehearsal}");
+        return rehearsal.check();
+    }
+
     heading("Apply (120 times as fast as a real cloud)");
     let outputs = watched(&platform, &cancel, platform.converge()).await?;
     let database = outputs.database(&database)?.url()?;
@@ -130,6 +139,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
         arguments.config.display()
     );
     println!("see every attribute:  cargo run --example inferloop -- --plan-only");
+    println!("die at every call:    cargo run --release --example inferloop -- --rehearse");
     println!("tear it all down:     cargo run --example inferloop -- --destroy");
     Ok(())
 }
@@ -229,12 +239,13 @@ struct Arguments {
     plan_only: bool,
     json: bool,
     destroy: bool,
+    rehearse: bool,
 }
 
 impl Arguments {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let config = Path::new("examples/config").to_owned();
-        let mut all = Self { config, seed: 1, plan_only: false, json: false, destroy: false };
+        let mut all = Self { config, seed: 1, plan_only: false, json: false, destroy: false, rehearse: false };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
@@ -247,6 +258,7 @@ impl Arguments {
                 "--plan-only" => all.plan_only = true,
                 "--json" => all.json = true,
                 "--destroy" => all.destroy = true,
+                "--rehearse" => all.rehearse = true,
                 "--help" | "-h" => return Ok(None),
                 other => return Err(format!("unknown option: {other}")),
             }

@@ -14,6 +14,7 @@ pub mod graph;
 pub mod kind;
 pub mod ledger;
 pub mod plan;
+pub mod rehearse;
 pub mod resource;
 pub mod sample;
 pub mod scope;
