@@ -1,7 +1,9 @@
 //! The Inferloop platform on a simulated AWS: planned, applied, left alone, interrupted and resumed.
 //!
 //! `cargo run --example inferloop -- --help` lists the options. Nothing leaves the machine: no account, no network.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -19,11 +21,19 @@ Plans and applies the Inferloop platform on a simulated cloud.
   --config DIR    where the services' deployment-config.yaml files stand (default: examples/config)
   --seed N        the seed of the simulated cloud (default: 1)
   --plan-only     show the plan with every attribute and stop
-  --json          print the plan as JSON (with --plan-only: and nothing else)
+  --json          print the plan as JSON, and nothing else, and stop
+  --then DIR      after the apply, show what the configuration in DIR would change
   --destroy       destroy everything at the end, with consent for what holds data
   --rehearse      rehearse the plan instead: kill the process at up to 300 of its calls, resume, and judge
   --help          this text
 ";
+
+/// Prints a line. A reader that has seen enough, such as `head`, is no reason to fail.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -36,7 +46,7 @@ async fn main() -> ExitCode {
             }
         },
         Ok(None) => {
-            print!("{HELP}");
+            say!("{}", HELP.trim_end());
             ExitCode::SUCCESS
         }
         Err(message) => {
@@ -47,7 +57,7 @@ async fn main() -> ExitCode {
 }
 
 /// The whole platform, declared.
-fn declare(arguments: &Arguments) -> Result<(PlatformBuilder, Ref<DatabaseSpec>)> {
+fn declare(config: &Path) -> Result<(PlatformBuilder, Ref<DatabaseSpec>)> {
     let mut platform = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
     platform.tag("CostCenter", "engineering").image("registry.inferloop.io/{name}:1.4.0");
 
@@ -65,41 +75,39 @@ fn declare(arguments: &Arguments) -> Result<(PlatformBuilder, Ref<DatabaseSpec>)
     platform.cache("redis", CacheSpec::valkey(&network));
     platform.bucket("model-storage", BucketSpec::new());
     platform.mesh("istio", MeshSpec::istio(&cluster));
-    platform.services_from(&arguments.config, &cluster);
+    platform.services_from(config, &cluster);
     Ok((platform, database))
 }
 
 async fn run(arguments: &Arguments) -> Result<()> {
     let cloud = landfall::aws::simulated("eu-west-1", arguments.seed, Time::Compressed(120));
     let cancel = Cancel::new();
-    let (mut builder, database) = declare(arguments)?;
-    builder.simulate(&cloud).cancel(&cancel);
+    let ledger = Ledger::memory();
+    let (mut builder, database) = declare(&arguments.config)?;
+    builder.simulate(&cloud).ledger(ledger.clone()).cancel(&cancel);
     let platform = builder.build()?;
 
     let plan = platform.plan().await?;
     if arguments.json {
-        println!("{:#}", plan.to_json());
-        if arguments.plan_only {
-            return Ok(());
-        }
-    }
-    for warning in platform.warnings() {
-        println!("warning: {warning}");
-    }
-    heading("Plan");
-    println!("{}\n", plan.headline(Style::Plain));
-    println!("{}", plan.table(Style::Plain));
-    if arguments.plan_only {
-        heading("Every attribute");
-        println!("{}", plan.details(Style::Plain));
+        say!("{:#}", plan.to_json());
         return Ok(());
     }
+    for warning in platform.warnings() {
+        say!("warning: {warning}");
+    }
+    heading("Plan");
+    say!("{}", plan.headline(Style::Plain));
+    if arguments.plan_only {
+        say!("{}", plan.details(Style::Plain).trim_end());
+        return Ok(());
+    }
+    say!("{}", plan.table(Style::Plain).trim_end());
 
     if arguments.rehearse {
         heading("Rehearsal: killed at its calls, resumed by another process, judged by the laws");
         let options = landfall::rehearse::Options::new().seed(arguments.seed);
         let rehearsal = platform.rehearse(&options).await?;
-        println!("{rehearsal}");
+        say!("{rehearsal}");
         return rehearsal.check();
     }
 
@@ -108,18 +116,27 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let database = outputs.database(&database)?.url()?;
     heading("What it hands out");
     for (name, cluster) in &outputs.all().clusters {
-        println!("cluster {name}: {}", cluster.endpoint.as_str().unwrap_or_default());
+        say!("cluster {name}: {}", cluster.endpoint.as_str().unwrap_or_default());
     }
-    println!("database: {}", database.url);
-    println!("  its password is in {}", database.password.id);
+    say!("database: {}", database.url);
+    say!("  its password is in {}", database.password.id);
     for (name, service) in &outputs.all().services {
         let path = service.path.as_deref().map(|path| format!(", at {path} on the gateway")).unwrap_or_default();
         let host = if service.host.is_empty() { "works on its own, nobody calls it" } else { &service.host };
-        println!("service {name}: {host}{path}");
+        say!("service {name}: {host}{path}");
     }
 
     heading("Converge again");
     again(&platform, &cloud).await?;
+
+    if let Some(config) = &arguments.then {
+        heading(&format!("What {} would change", config.display()));
+        let (mut builder, _) = declare(config)?;
+        builder.simulate(&cloud).ledger(ledger.clone());
+        let plan = builder.build()?.plan().await?;
+        say!("{}", plan.headline(Style::Plain));
+        say!("{}", plan.details(Style::Plain).trim_end());
+    }
 
     heading("A crash in the middle, and its resume");
     crash(arguments).await?;
@@ -127,20 +144,20 @@ async fn run(arguments: &Arguments) -> Result<()> {
     if arguments.destroy {
         heading("Destroy");
         let plan = platform.plan_destroy().await?;
-        println!("{}\n", plan.headline(Style::Plain));
+        say!("{}", plan.headline(Style::Plain));
         let plan = consented(plan)?;
         watched(&platform, &cancel, platform.destroy(plan)).await?;
-        println!("a census of the cloud finds nothing with our marks");
+        say!("a census of the cloud finds nothing with our marks");
     }
 
     heading("What next");
-    println!(
-        "change a line of {} and run this again with --plan-only: the plan says what follows from it",
-        arguments.config.display()
+    let config = arguments.config.display();
+    say!("see every attribute:   cargo run --example inferloop -- --plan-only");
+    say!(
+        "see a change planned:  cp -r {config} changed, change a line of it, cargo run --example inferloop -- --then changed"
     );
-    println!("see every attribute:  cargo run --example inferloop -- --plan-only");
-    println!("die at every call:    cargo run --release --example inferloop -- --rehearse");
-    println!("tear it all down:     cargo run --example inferloop -- --destroy");
+    say!("die at every call:     cargo run --release --example inferloop -- --rehearse");
+    say!("tear it all down:      cargo run --example inferloop -- --destroy");
     Ok(())
 }
 
@@ -161,7 +178,7 @@ async fn watched<T>(platform: &Platform, cancel: &Cancel, work: impl Future<Outp
 
 async fn interrupts(cancel: &Cancel) {
     while tokio::signal::ctrl_c().await.is_ok() {
-        eprintln!("stopping: nothing new is started (press Ctrl-C again to leave at once)");
+        eprintln!("press Ctrl-C again to leave at once");
         cancel.ask();
     }
     std::future::pending().await
@@ -176,7 +193,7 @@ async fn again(platform: &Platform, cloud: &SimCloud) -> Result<()> {
     let (mutations, calls) = (cloud.mutations(), cloud.calls());
     let began = Instant::now();
     platform.converge().await?;
-    println!(
+    say!(
         "nothing to do: {} mutating calls, {} calls in all, {:.1} ms",
         cloud.mutations() - mutations,
         cloud.calls() - calls,
@@ -190,7 +207,7 @@ async fn crash(arguments: &Arguments) -> Result<()> {
     let cloud = landfall::aws::simulated("eu-west-1", arguments.seed, Time::Virtual);
     let ledger = Ledger::memory();
     let start = || -> Result<Platform> {
-        let (mut builder, _) = declare(arguments)?;
+        let (mut builder, _) = declare(&arguments.config)?;
         builder.simulate(&cloud).ledger(ledger.clone());
         builder.build()
     };
@@ -198,29 +215,29 @@ async fn crash(arguments: &Arguments) -> Result<()> {
     cloud.crash_at(150, Moment::Acted);
     tokio::select! {
         result = doomed.converge() => { result?; }
-        () = cloud.crashed() => println!("killed at outbound call {}: the cloud had acted, the reply was lost", cloud.calls()),
+        () = cloud.crashed() => say!("killed at outbound call {}: the cloud had acted, the reply was lost", cloud.calls()),
     }
     drop(doomed);
     cloud.restart();
 
     let heir = start()?;
     let known = heir.engine().state().await?;
-    println!(
+    say!(
         "the ledger knows {} resources, and {} calls whose outcome is open",
         known.resources.len(),
         known.intents.len()
     );
     heir.converge().await?;
     let (state, census) = (heir.engine().state().await?, heir.census().await?);
-    println!(
-        "resumed: {} resources, {} calls open, {} objects bear our marks in the cloud",
+    say!(
+        "resumed: {} resources, {} calls open; {} of them bear our marks in the cloud, the types of the others bear none",
         state.resources.len(),
         state.intents.len(),
         census.len()
     );
     let mutations = cloud.mutations();
     heir.converge().await?;
-    println!("and once more: {} mutating calls", cloud.mutations() - mutations);
+    say!("and once more: {} mutating calls", cloud.mutations() - mutations);
     Ok(())
 }
 
@@ -228,7 +245,7 @@ async fn crash(arguments: &Arguments) -> Result<()> {
 fn consented(plan: Plan) -> Result<Plan> {
     let needed = plan.consents_needed();
     for consent in &needed {
-        println!("consent: {} ({})", consent.address, consent.id);
+        say!("consent: {} ({})", consent.address, consent.id);
     }
     needed.into_iter().try_fold(plan, Plan::consent)
 }
@@ -238,6 +255,7 @@ struct Arguments {
     seed: u64,
     plan_only: bool,
     json: bool,
+    then: Option<PathBuf>,
     destroy: bool,
     rehearse: bool,
 }
@@ -245,7 +263,8 @@ struct Arguments {
 impl Arguments {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let config = Path::new("examples/config").to_owned();
-        let mut all = Self { config, seed: 1, plan_only: false, json: false, destroy: false, rehearse: false };
+        let mut all =
+            Self { config, seed: 1, plan_only: false, json: false, then: None, destroy: false, rehearse: false };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
@@ -257,6 +276,7 @@ impl Arguments {
                 "--seed" => all.seed = value()?.parse().map_err(|_| "--seed takes a whole number".to_owned())?,
                 "--plan-only" => all.plan_only = true,
                 "--json" => all.json = true,
+                "--then" => all.then = Some(value()?.into()),
                 "--destroy" => all.destroy = true,
                 "--rehearse" => all.rehearse = true,
                 "--help" | "-h" => return Ok(None),
@@ -268,7 +288,7 @@ impl Arguments {
 }
 
 fn heading(text: &str) {
-    println!("\n{text}\n{}", "─".repeat(text.chars().count()));
+    say!("\n{text}\n{}", "─".repeat(text.chars().count()));
 }
 
 /// The error, and of each problem the lines that `Display` leaves out.

@@ -15,6 +15,9 @@ pub use landfall_core::{
     kind, ledger, list, map, plan, properties, rehearse, resource, sample, scope, secret, sim, stack, units,
 };
 
+#[cfg(feature = "mock")]
+pub use landfall_core::mock;
+
 /// Amazon Web Services: expansions, native types, the CloudFormation export.
 pub mod aws {
     pub use landfall_aws::*;

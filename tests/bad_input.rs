@@ -1,4 +1,5 @@
 //! Bad input: each a typed error with its code, its place and what to do, before anything runs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

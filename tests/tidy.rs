@@ -1,4 +1,5 @@
 //! House rules that a program can check. Each failure says which file breaks which rule, and what to do about it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,8 +20,11 @@ const LONGEST: usize = 600;
 /// Lines of code, without blanks and comments, of the file in the middle.
 const MEDIAN: usize = 150;
 
+/// Where a document is joined from parts, because what it names is known only while a plan is applied.
+const JOINED: [&str; 1] = ["crates/k8s/src/service/secrets.rs"];
+
 /// Error codes that no test produces yet. A code leaves this list with its first test and never comes back.
-const UNTESTED: &[&str] = &["ApplyFailed", "DeadlineExceeded", "LeaseHeld", "Many"];
+const UNTESTED: &[&str] = &[];
 
 #[test]
 fn every_cloud_has_the_same_files() {
@@ -144,6 +148,18 @@ fn only_clocks_wait() {
     let clocks = ["crates/core/src/clock.rs", "crates/core/src/sim/clock.rs"];
     let others = sources().filter(|file| file.path.contains("src/") && !clocks.contains(&file.path.as_str()));
     assert_tidy(&others.flat_map(|file| file.mentions(&waits, "only clocks wait")).collect::<Vec<_>>());
+}
+
+#[test]
+fn documents_are_built_as_values() {
+    // A text that begins an object of JSON, or a line of YAML that names an object.
+    let templates = [r#"{\""#, r#"\":"#, "apiVersion: {}", "kind: {}"];
+    let production = sources().filter(|file| file.path.contains("src/") && !is_test(&file.path));
+    let broken = production.filter(|file| !JOINED.contains(&file.path.as_str())).flat_map(|file| {
+        let production = File { text: file.production().to_owned(), path: file.path };
+        production.mentions(&templates, "build it as a value, and let a serializer write it")
+    });
+    assert_tidy(&broken.collect::<Vec<_>>());
 }
 
 #[test]

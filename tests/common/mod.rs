@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: the Inferloop platform, a world to put it in, and ways to die.
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 
@@ -48,12 +49,16 @@ impl World {
     /// address, so a resumed run ends with the same ones; a second object of an address would have another one.
     pub(crate) fn content(&self) -> Content {
         let objects = self.cloud.objects();
-        let count = objects.len();
-        let content: BTreeMap<_, _> = objects
-            .into_iter()
-            .map(|object| (address(&object), (object.type_name, object.id, object.properties)))
-            .collect();
-        assert_eq!(content.len(), count, "two objects of one address");
+        let mut content = Content::new();
+        for object in objects {
+            let address = address(&object);
+            let id = object.id.clone();
+            if let Some((_, other, _)) =
+                content.insert(address.clone(), (object.type_name, object.id, object.properties))
+            {
+                panic!("two objects of one address: {address}: {id} and {other}");
+            }
+        }
         content
     }
 

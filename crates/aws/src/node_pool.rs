@@ -4,8 +4,10 @@
 //! number of nodes is the autoscaler's once the group exists. Pools with accelerators are tainted and labelled, so that
 //! only pods which ask for an accelerator land there.
 
-use landfall_core::kind::{Accelerator, Effect, NodePool, NodePoolOutputs, NodePoolSpec, Taint, Tier};
-use landfall_core::kind::{MachineSize, Version};
+use landfall_core::kind::{
+    ACCELERATED, Accelerator, DevicePlugin, Effect, MachineSize, NodePool, NodePoolOutputs, NodePoolSpec, Taint, Tier,
+    Version,
+};
 use landfall_core::resource::Value;
 use landfall_core::scope::{Native, Scope};
 use landfall_core::units::Date;
@@ -37,6 +39,9 @@ impl NodePool for Aws {
 
         let mut outputs = NodePoolOutputs::new(group.address().clone(), name.into(), machine.name.clone());
         outputs.accelerator = machine.accelerator;
+        // "When using the EKS-optimized AL2023 AMIs with NVIDIA GPUs, you must install the NVIDIA Kubernetes device
+        // plugin": https://docs.aws.amazon.com/eks/latest/userguide/ml-eks-k8s-device-plugin.html
+        outputs.device_plugin = DevicePlugin::Ours;
         outputs.labels = labels;
         outputs.taints = taints;
         Ok(outputs)
@@ -140,7 +145,7 @@ fn labels(spec: &NodePoolSpec, machine: &MachineType, pool: &str) -> std::collec
     let mut labels = spec.labels.clone();
     labels.insert("landfall.dev/pool".into(), pool.to_owned());
     if let Some((model, _)) = machine.accelerator {
-        labels.insert("nvidia.com/gpu.present".into(), "true".into());
+        labels.insert(ACCELERATED.0.into(), ACCELERATED.1.into());
         // The cluster autoscaler waits for the accelerators of nodes with this label before it calls them ready.
         labels.insert("k8s.amazonaws.com/accelerator".into(), product(model).into());
     }

@@ -3,10 +3,11 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::Error;
-use crate::kind::{Access, Bucket, Cache, Cluster, Database, Mesh, Network, NodePool, Service};
+use crate::kind::{Access, Bucket, Cache, Cluster, ClusterSpec, Database, Mesh, Network, NodePool, Service};
 use crate::resource::ResourceType;
+use crate::scope::Scope;
 use crate::stack::Stack;
+use crate::{Error, Result};
 
 /// One cloud: expansions and tables, no connection.
 pub trait Cloud: Network + Cluster + NodePool + Database + Cache + Bucket + Access + Debug + Send + Sync {
@@ -29,8 +30,18 @@ pub trait Cloud: Network + Cluster + NodePool + Database + Cache + Bucket + Acce
     fn check(&self, stack: &Stack) -> Vec<Error>;
 }
 
-/// Kubernetes, the same on each cloud: expansions of mesh and service.
+/// Kubernetes, the same on each cloud: expansions of mesh and service, and what a cluster holds besides them.
 pub trait Workloads: Mesh + Service + Debug + Send + Sync {
+    /// Adds to `scope`, which is the cluster's, the objects that its nodes need whatever runs on them. It is called once
+    /// for each cluster, when its pools are known. Pure: no clock, no randomness, no I/O.
+    ///
+    /// # Errors
+    /// What is wrong with the cluster and its pools.
+    fn equip_cluster(&self, spec: &ClusterSpec, scope: &mut Scope<'_>) -> Result<()> {
+        let _ = (spec, scope);
+        Ok(())
+    }
+
     /// The native types of Kubernetes.
     fn types(&self) -> Vec<ResourceType>;
 

@@ -220,8 +220,11 @@ impl Reader {
     }
 }
 
-fn by_driver(drivers: &dyn Drivers, types: Vec<String>) -> Result<Vec<(Arc<dyn Driver>, Vec<String>)>> {
-    let mut all: Vec<(Arc<dyn Driver>, Vec<String>)> = Vec::new();
+/// A driver and the native types it is asked about.
+type Asked = (Arc<dyn Driver>, Vec<String>);
+
+fn by_driver(drivers: &dyn Drivers, types: Vec<String>) -> Result<Vec<Asked>> {
+    let mut all: Vec<Asked> = Vec::new();
     for type_name in types {
         let driver = drivers.driver(&type_name)?;
         match all.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &driver)) {

@@ -505,3 +505,34 @@ impl Extend<Error> for Problems {
         errors.into_iter().for_each(|error| self.push(error));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_problems_are_one_error_that_lists_them_all() {
+        let mut problems = Problems::default();
+        problems.push(Error::new(Code::InvalidName, "a capital letter: Core"));
+        assert!(problems.take::<()>(Err(Error::new(Code::CidrOverlap, "ranges overlap: 10.0.0.0/16"))).is_none());
+        let two = problems.finish().unwrap_err();
+        assert_eq!((two.code(), two.problems().len()), (Code::Many, 2));
+
+        let mut more = Problems::default();
+        more.push(two);
+        more.extend([Error::new(Code::Cycle, "a circle: a, b, a").hint("cut it")]);
+        let all = more.finish().unwrap_err();
+        let codes: Vec<_> = all.problems().iter().map(|problem| problem.code()).collect();
+        assert_eq!(codes, [Code::InvalidName, Code::CidrOverlap, Code::Cycle], "lists in lists are one list");
+        assert_eq!(all.to_string().lines().count(), 4);
+        assert!(all.to_string().ends_with("LF1006: a circle: a, b, a; next: cut it"));
+    }
+
+    #[test]
+    fn a_single_problem_stays_what_it_is() {
+        let mut problems = Problems::default();
+        problems.push(Error::new(Code::Quota, "none left"));
+        assert_eq!(problems.finish().unwrap_err().code(), Code::Quota);
+        assert!(Problems::default().finish().is_ok());
+    }
+}

@@ -13,6 +13,8 @@ pub mod event;
 pub mod graph;
 pub mod kind;
 pub mod ledger;
+#[cfg(feature = "mock")]
+pub mod mock;
 pub mod plan;
 pub mod rehearse;
 pub mod resource;

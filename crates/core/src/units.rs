@@ -424,22 +424,30 @@ fn print_cpu(millis: u64) -> String {
 
 fn parse_memory(text: &str) -> Result<u64> {
     let (number, unit) = split(text);
-    let bytes = MEMORY.iter().find(|(known, _)| *known == unit).and_then(|(_, factor)| scaled(number, *factor));
+    let bytes = MEMORY.iter().find(|(known, _)| *known == unit).and_then(|(_, factor)| kibibytes(number, *factor));
     bytes.ok_or_else(|| {
         let (number, unit) = split(text.trim());
         let unit = unit.trim().to_ascii_lowercase();
         let meant = MEMORY.iter().find(|(known, _)| unit.starts_with(&known.to_ascii_lowercase()[..1]));
         let hint = match (meant, number.parse::<u64>()) {
-            (Some((known, factor)), _) if scaled(number, *factor).is_some() => format!("write {number}{known}"),
+            (Some((known, factor)), _) if kibibytes(number, *factor).is_some() => format!("write {number}{known}"),
             (None, Ok(bytes)) if unit.is_empty() && bytes >= MEBIBYTE && bytes.is_multiple_of(1024) => {
                 format!("write {}", print_memory(bytes))
             }
             (None, Ok(count @ 1..)) if unit.is_empty() && count < 64 => format!("write {count}Gi or {count}Mi"),
             (None, Ok(count @ 64..=65_536)) if unit.is_empty() => format!("write {count}Mi"),
+            (Some((known, factor)), _) if *known == "Ki" && scaled(number, *factor).is_some() => {
+                "write whole kibibytes, like 1Ki".to_owned()
+            }
             _ => "write it like 4Gi or 512Mi".to_owned(),
         };
         bad("an amount of memory", text, &hint)
     })
+}
+
+/// Bytes that [`print_memory`] can print: there is no smaller unit.
+fn kibibytes(number: &str, factor: u64) -> Option<u64> {
+    scaled(number, factor).filter(|bytes| bytes.is_multiple_of(1024))
 }
 
 fn print_memory(bytes: u64) -> String {
@@ -580,6 +588,7 @@ mod tests {
         assert_eq!(hint::<Memory>("4"), "write 4Gi or 4Mi");
         assert_eq!(hint::<Memory>("512"), "write 512Mi");
         assert_eq!(hint::<Memory>("4294967296"), "write 4Gi");
+        assert_eq!(hint::<Memory>("0.5Ki"), "write whole kibibytes, like 1Ki");
         assert_eq!(hint::<Memory>("lots"), "write it like 4Gi or 512Mi");
         assert!("99999999999Ti".parse::<Memory>().is_err());
     }

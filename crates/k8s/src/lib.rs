@@ -16,7 +16,10 @@
 //! - **Prometheus operator**, when a service has metrics; Prometheus runs in the namespace `monitoring`. In a cluster
 //!   with strict Linkerd it must be in the mesh itself; with Istio it need not be.
 //! - **Secrets Store CSI driver** with the cloud's provider, when a service mounts secrets.
-//! - **Device plug-in** of the accelerators' maker, when a service asks for accelerators.
+//!
+//! # What a cluster gets besides services
+//!
+//! NVIDIA's device plug-in, when it has a node pool with accelerators whose nodes do not bring it.
 //!
 //! # What is left to the caller
 //!
@@ -26,6 +29,7 @@
 //!   the fewest replicas. It counts calls from inside as well, and grows as the service scales out.
 
 mod check;
+mod device_plugin;
 mod mesh;
 mod name;
 mod object;
@@ -33,7 +37,7 @@ mod service;
 mod types;
 
 use landfall_core::cloud::Workloads;
-use landfall_core::kind::{Mesh, MeshOutputs, MeshSpec, Service, ServiceOutputs, ServiceSpec};
+use landfall_core::kind::{ClusterSpec, Mesh, MeshOutputs, MeshSpec, Service, ServiceOutputs, ServiceSpec};
 use landfall_core::resource::ResourceType;
 use landfall_core::scope::Scope;
 use landfall_core::stack::Stack;
@@ -66,6 +70,10 @@ impl Kubernetes {
 }
 
 impl Workloads for Kubernetes {
+    fn equip_cluster(&self, _: &ClusterSpec, scope: &mut Scope<'_>) -> Result<()> {
+        device_plugin::add(scope)
+    }
+
     fn types(&self) -> Vec<ResourceType> {
         types::all()
     }

@@ -74,6 +74,11 @@ impl<'s, 'a> Objects<'s, 'a> {
         Self { scope, cluster }
     }
 
+    /// What is known of the stack.
+    pub(crate) fn scope(&self) -> &Scope<'a> {
+        self.scope
+    }
+
     /// Adds an object that waits for others.
     pub(crate) fn add(&mut self, part: &str, object: Object, after: &[&Address]) -> Result<Address> {
         let set = wait(&self.cluster, after);

@@ -20,6 +20,7 @@ use landfall_core::scope::Scope;
 use landfall_core::stack::Stack;
 use landfall_core::{Result, map};
 
+use crate::device_plugin;
 use crate::mesh::Provider;
 use crate::name;
 use crate::object::{Labels, Object, Objects, one};
@@ -41,6 +42,9 @@ pub(crate) fn expand(spec: &ServiceSpec, scope: &mut Scope<'_>) -> Result<Servic
         vec![namespace.address.clone(), account, policy, namespace.isolation, namespace.quota, namespace.limits];
     if workload.has_secret_files() {
         before.push(objects.add("secret-provider", secrets::provider_class(&workload)?, home)?);
+    }
+    if spec.resources.gpu > 0 {
+        before.extend(device_plugin::of(&spec.cluster, objects.scope())?);
     }
     before.extend(workload.access.iter().flat_map(|access| access.wait_for.iter().cloned()));
     before.extend(workload.pools.iter().map(|(_, pool)| pool.native.clone()));

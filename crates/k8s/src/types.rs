@@ -10,6 +10,7 @@ pub(crate) const SERVICE: &str = "v1/Service";
 pub(crate) const RESOURCE_QUOTA: &str = "v1/ResourceQuota";
 pub(crate) const LIMIT_RANGE: &str = "v1/LimitRange";
 pub(crate) const DEPLOYMENT: &str = "apps/v1/Deployment";
+pub(crate) const DAEMON_SET: &str = "apps/v1/DaemonSet";
 pub(crate) const AUTOSCALER: &str = "autoscaling/v2/HorizontalPodAutoscaler";
 pub(crate) const DISRUPTION_BUDGET: &str = "policy/v1/PodDisruptionBudget";
 pub(crate) const NETWORK_POLICY: &str = "networking.k8s.io/v1/NetworkPolicy";
@@ -81,6 +82,16 @@ pub(crate) fn all() -> Vec<ResourceType> {
             update: Usual::seconds(5, 60, 180),
             delete: Usual::seconds(1, 30, 90),
             verbs: verbs!("apps/deployments"),
+            ..OBJECT
+        },
+        ResourceType {
+            name: DAEMON_SET.into(),
+            replaces: &["metadata.name", "metadata.namespace", "spec.selector"],
+            security: &["spec.template.spec.securityContext", "spec.template.spec.containers.securityContext"],
+            create: Usual::seconds(1, 20, 180),
+            update: Usual::seconds(5, 60, 600),
+            delete: Usual::seconds(1, 10, 60),
+            verbs: verbs!("apps/daemonsets"),
             ..OBJECT
         },
         ResourceType { name: AUTOSCALER.into(), verbs: verbs!("autoscaling/horizontalpodautoscalers"), ..OBJECT },
@@ -175,8 +186,10 @@ mod tests {
 
     #[test]
     fn a_selector_cannot_change_in_place() {
-        let of = all().into_iter().find(|of| of.name == DEPLOYMENT).unwrap();
-        assert!(of.replaces_on("spec.selector.matchLabels.a"));
-        assert!(!of.replaces_on("spec.replicas"));
+        for name in [DEPLOYMENT, DAEMON_SET] {
+            let of = all().into_iter().find(|of| of.name == name).unwrap();
+            assert!(of.replaces_on("spec.selector.matchLabels.a"), "{name}");
+            assert!(!of.replaces_on("spec.template"), "{name}");
+        }
     }
 }

@@ -77,7 +77,9 @@ fn everything_stands_on_its_cluster_and_after_its_namespace() {
         let cluster = &expanded.outputs.clusters["prod"].native;
         for resource in expanded.graph.iter().filter(|resource| resource.type_name.contains("/v")) {
             assert_eq!(resource.cluster.as_ref(), Some(cluster), "{name} {}", resource.address);
-            if let Some(namespace) = at(resource, "metadata.namespace").and_then(Value::as_str) {
+            let namespace = at(resource, "metadata.namespace").and_then(Value::as_str);
+            // Each cluster is born with that one.
+            if let Some(namespace) = namespace.filter(|namespace| *namespace != "kube-system") {
                 let homes = of_kind(&expanded, "Namespace");
                 let home = homes.iter().find(|home| text(home, "metadata.name") == namespace).unwrap();
                 assert!(resource.dependencies().contains(&home.address), "{name} {}", resource.address);
@@ -219,7 +221,8 @@ fn spot_accelerators_are_for_the_interruptible() {
     stack.services.get_mut("textnlp").unwrap().spec.interruptible = true;
     let loose = expanded(&stack);
     assert_eq!(at(deployment(&loose), rule), None);
-    assert_eq!(at(deployment(&loose), "spec.template.spec.nodeSelector"), None, "the two have no label in common");
+    let selector = at(deployment(&loose), "spec.template.spec.nodeSelector").unwrap().as_map().unwrap();
+    assert_eq!(selector.keys().collect::<Vec<_>>(), [landfall_core::kind::ACCELERATED.0], "all that both pools have");
 }
 
 #[test]
@@ -292,4 +295,46 @@ fn no_secret_is_in_an_object() {
     for (address, object) in objects(&stack) {
         assert!(!object.to_json().to_string().contains("canary"), "{address}");
     }
+}
+
+/// The plug-ins of a platform whose pool of accelerators is changed, and its deployments that wait for one.
+fn device_plugins(change: impl FnOnce(&mut Stack)) -> (Vec<Resource>, Vec<String>) {
+    let mut stack = inferloop(Around::Nothing);
+    change(&mut stack);
+    let expanded = expanded(&stack);
+    let plugins: Vec<Resource> = of_kind(&expanded, "DaemonSet").into_iter().cloned().collect();
+    let waits = |of: &Resource| plugins.iter().any(|plugin| of.dependencies().contains(&plugin.address));
+    let waiting = expanded.graph.iter().filter(|of| waits(of)).map(|of| of.address.to_string()).collect();
+    (plugins, waiting)
+}
+
+#[test]
+fn a_cluster_with_accelerators_gets_their_device_plug_in_once() {
+    let (plugins, waiting) = device_plugins(|stack| {
+        let more = stack.node_pools["gpu"].clone();
+        stack.node_pools.insert("more".into(), more);
+    });
+    let [plugin] = &plugins[..] else { panic!("{plugins:?}") };
+    insta::assert_snapshot!(format!("# {}\n{:#}\n", plugin.address, Value::Map(plugin.properties.clone()).to_json()));
+    // Those that ask for none run without it.
+    assert_eq!(waiting, ["aws/service/textnlp/deployment"]);
+}
+
+#[test]
+fn a_device_plug_in_needs_no_service_and_goes_with_the_pool() {
+    assert_eq!(device_plugins(|stack| stack.services.clear()).0.len(), 1);
+    let (plugins, _) = device_plugins(|stack| {
+        stack.services.clear();
+        stack.node_pools.remove("gpu");
+    });
+    assert!(plugins.is_empty());
+}
+
+#[test]
+fn nodes_that_bring_their_device_plug_in_get_no_second_one() {
+    let (plugins, waiting) = device_plugins(|stack| {
+        let gpu = &mut stack.node_pools.get_mut("gpu").unwrap().spec;
+        gpu.labels.insert(sample::BRINGS_PLUGIN.into(), "true".into());
+    });
+    assert!(plugins.is_empty() && waiting.is_empty());
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::cancel::Cancel;
+use super::cancel::{Cancel, Urgency};
 use super::limits::{LimitKey, Limits};
 use super::report::Report;
 use super::run::run;
@@ -141,7 +142,7 @@ impl Engine {
     /// [`Code::StalePlan`] with what moved, [`Code::Protected`] when consent is missing, [`Code::Cancelled`], the root
     /// causes of what failed, or what is wrong with the ledger.
     pub async fn apply(&self, plan: Plan) -> Result<Applied> {
-        self.driven(async {
+        self.working(async {
             plan.check_consents()?;
             let Some(mut session) = self.lease(Until::Mine).await? else {
                 return Err(Error::internal("no lease and no outputs"));
@@ -160,7 +161,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::apply`]; [`Code::LostLedger`] when the ledger is empty and the cloud holds our resources.
     pub async fn converge(&self) -> Result<AllOutputs> {
-        self.driven(async {
+        self.working(async {
             if let Some(peek) = self.setup.ledger.peek(&self.setup.stack).await?
                 && let Some(outputs) = peek.converged().and_then(|converged| self.settled(converged))
             {
@@ -176,7 +177,8 @@ impl Engine {
             }
             let result = self.converge_in(&mut session).await;
             let applied = self.hand_back(session, result).await?;
-            applied.outputs.ok_or_else(|| Error::internal("a converge without outputs"))
+            // Where nothing is declared, nothing is handed out.
+            Ok(applied.outputs.unwrap_or_default())
         })
         .await
     }
@@ -201,7 +203,7 @@ impl Engine {
     /// # Errors
     /// What the cloud answers.
     pub async fn census(&self) -> Result<Vec<Found>> {
-        self.driven(async { self.reader().census(&self.setup.context()).await }).await
+        self.driven(self.bears_our_marks()).await
     }
 
     /// The ledger's fold.
@@ -212,6 +214,22 @@ impl Engine {
         self.driven(async { Ok(self.setup.ledger.load(&self.setup.stack).await?.state) }).await
     }
 
+    /// As `driven`, and ends at once when the caller asks for it, wherever the work stands.
+    async fn working<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
+        let cancel = &self.setup.options.cancel;
+        self.driven(async {
+            let mut future = std::pin::pin!(future);
+            std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+                Poll::Pending => cancel
+                    .poll_beyond(Some(Urgency::StartNothing), cx.waker())
+                    .map(|_| Err(Error::new(Code::Cancelled, "the caller asked to stop").hint("run converge again"))),
+                ready => ready,
+            })
+            .await
+        })
+        .await
+    }
+
     async fn driven<T>(&self, future: impl Future<Output = T>) -> T {
         drive(self.setup.clock.clone(), future).await
     }
@@ -219,7 +237,7 @@ impl Engine {
     async fn converge_in(&self, session: &mut Session) -> Result<Applied> {
         self.check_target(session.state())?;
         self.check_generation(session.state())?;
-        if session.state().is_empty() && !self.reader().census(&self.setup.context()).await?.is_empty() {
+        if session.state().is_empty() && !self.bears_our_marks().await?.is_empty() {
             return Err(self.lost_ledger());
         }
         let state = session.state().clone();
@@ -265,9 +283,7 @@ impl Engine {
 
     /// Gives the lease back, whatever happened, so that nobody waits for it to run out.
     async fn hand_back<T>(&self, mut session: Session, result: Result<T>) -> Result<T> {
-        if session.state().lease.holder.is_some()
-            && self.setup.options.cancel.asked() != Some(super::Urgency::ReturnNow)
-        {
+        if session.state().lease.holder.is_some() && self.setup.options.cancel.asked() != Some(Urgency::ReturnNow) {
             let released = session.release(Vec::new()).await;
             if result.is_ok() {
                 released?;
@@ -404,8 +420,9 @@ impl Engine {
         serde_json::from_value(resolved.to_json()).map_err(internal)
     }
 
-    fn reader(&self) -> Reader {
-        Reader::new(self.setup.drivers.clone())
+    async fn bears_our_marks(&self) -> Result<Vec<Found>> {
+        let (reader, cx) = (Reader::new(self.setup.drivers.clone()), self.setup.context());
+        self.again(|| reader.census(&cx)).await
     }
 
     pub(super) fn tell(&self, kind: &EventKind) {
@@ -453,5 +470,39 @@ impl Setup {
     /// The error without any secret that the caller gave, wherever a cloud repeated it.
     pub(super) fn scrubbed(&self, error: Error) -> Error {
         error.map_texts(&|text| self.scrub(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::StackId;
+    use crate::sim::SimCloud;
+
+    fn engine(cloud: &SimCloud) -> Engine {
+        let catalog = Catalog::default();
+        let expanded = Expanded { graph: Graph::default(), outputs: AllOutputs::default(), catalog: catalog.clone() };
+        Engine::new(Setup {
+            stack: StackId::new("inferloop", "dev"),
+            expanded,
+            specs: BTreeMap::new(),
+            ledger: cloud.ledger(),
+            drivers: cloud.drivers(),
+            target: cloud.target(),
+            limits: Limits::new(),
+            events: Events::default(),
+            clock: cloud.clock(),
+            catalog,
+            secrets: Vec::new(),
+            options: Options::new("first"),
+        })
+    }
+
+    #[tokio::test]
+    async fn outputs_of_something_else_are_not_handed_out() {
+        let engine = engine(&SimCloud::empty(1));
+        assert_eq!(engine.converge().await.unwrap(), AllOutputs::default(), "nothing is declared");
+        let error = engine.driven(engine.read_outputs()).await.unwrap_err();
+        assert_eq!(error.code(), Code::LeaseHeld);
     }
 }

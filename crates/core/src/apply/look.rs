@@ -19,7 +19,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Looks at everything the ledger leads to. What is held but not to be seen, and what an interrupted create may have
-    /// made and only its marks can find, is looked for until it is seen or has been absent for longer than reads may lag.
+    /// made and another create would make twice, is looked for until it is seen or has been absent for longer than reads
+    /// may lag.
     ///
     /// Whoever has the lease gives the session, so that it is renewed meanwhile.
     pub(super) async fn look(&self, state: &State, mut session: Option<&mut Session>) -> Result<Seen> {
@@ -28,20 +29,8 @@ impl Engine {
         if !state.intents.is_empty() {
             self.tell(&EventKind::Resolving { open: state.intents.len() });
         }
-        let mut jitter = Jitter::new(&setup.options.holder);
-        let mut attempt = 0;
-        let mut seen = loop {
-            match plan::look(&reader, &setup.context(), state).await {
-                Ok(seen) => break seen,
-                Err(error) => match passing(&error).and_then(|error| back_off(error, attempt, &mut jitter)) {
-                    Some(wait) if attempt < ATTEMPTS => {
-                        attempt += 1;
-                        setup.clock.sleep(wait).await;
-                    }
-                    _ => return Err(error),
-                },
-            }
-        };
+        let cx = setup.context();
+        let mut seen = self.again(|| plan::look(&reader, &cx, state)).await?;
         let began = setup.clock.now();
         let mut missing = self.missing(state, &seen)?;
         loop {
@@ -74,6 +63,25 @@ impl Engine {
         }
     }
 
+    /// Reads, and reads again what failed in passing.
+    pub(super) async fn again<T, F: Future<Output = Result<T>>>(&self, mut read: impl FnMut() -> F) -> Result<T> {
+        let setup = self.setup();
+        let mut jitter = Jitter::new(&setup.options.holder);
+        let mut attempt = 0;
+        loop {
+            match read().await {
+                Ok(value) => return Ok(value),
+                Err(error) => match passing(&error).and_then(|error| back_off(error, attempt, &mut jitter)) {
+                    Some(wait) if attempt < ATTEMPTS => {
+                        attempt += 1;
+                        setup.clock.sleep(wait).await;
+                    }
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
     /// Objects whose absence is not yet proven, and how long it must last.
     fn missing(&self, state: &State, seen: &Seen) -> Result<BTreeMap<Slot, (Identity, Duration)>> {
         let setup = self.setup();
@@ -88,9 +96,9 @@ impl Engine {
         }
         for (slot, intent) in &state.intents {
             let of = setup.catalog.get(&intent.type_name)?;
-            // Even an id that the cloud gave is not to be seen at once.
-            let by_marks = of.identity == IdentityClass::Tagged;
-            if intent.verb == Verb::Create && by_marks && is_absent(slot) {
+            // What has a name, a tuple or a token may be asked for again; what has only marks, or was seen to exist, must not.
+            let is_known = of.identity == IdentityClass::Tagged || intent.id.is_some();
+            if intent.verb == Verb::Create && is_known && is_absent(slot) {
                 // A call of the process that died may still be on its way.
                 missing.insert(slot.clone(), (intent.identity(), of.lag + setup.options.call_timeout));
             }

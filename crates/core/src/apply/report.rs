@@ -1,5 +1,6 @@
 //! What an apply did, what it did not, and why.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::resource::{Address, Verb};
@@ -67,12 +68,59 @@ impl Report {
     /// What the next run will take up, a line each.
     fn left_open(&self) -> String {
         let mut lines = vec![format!("{} changes were made and are recorded", self.done)];
-        lines.extend(
-            self.skipped.iter().map(|(address, because)| format!("skipped: {address}, because {because} failed")),
-        );
+        let mut skipped: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
+        for (address, because) in &self.skipped {
+            skipped.entry(because).or_default().push(address);
+        }
+        lines.extend(skipped.iter().map(|(because, all)| format!("skipped, because {because} failed: {}", few(all))));
         lines.extend(self.abandoned.iter().map(|address| format!("still under way in the cloud: {address}")));
-        lines.extend(self.not_started.iter().map(|address| format!("not started: {address}")));
+        if !self.not_started.is_empty() {
+            let all: Vec<&Address> = self.not_started.iter().collect();
+            lines.push(format!("not started: {}", few(&all)));
+        }
         lines.push("run converge again to continue from here".to_owned());
         lines.join("\n")
+    }
+}
+
+/// The first of them, and how many more there are: the plan has them all.
+fn few(all: &[&Address]) -> String {
+    const SHOWN: usize = 3;
+    let mut words: Vec<String> = all.iter().take(SHOWN).map(ToString::to_string).collect();
+    if all.len() > SHOWN {
+        words.push(format!("and {} more", all.len() - SHOWN));
+    }
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(part: usize) -> Address {
+        format!("test/kind/main/p{part}").parse().unwrap()
+    }
+
+    #[test]
+    fn what_failed_is_said_in_full_and_what_follows_from_it_in_short() {
+        let failed = Problem {
+            address: address(0),
+            verb: Verb::Create,
+            error: Error::new(Code::PermissionDenied, "not allowed"),
+        };
+        let report = Report {
+            done: 2,
+            skipped: (1..=5).map(|part| (address(part), address(0))).collect(),
+            not_started: vec![address(6)],
+            failures: vec![failed],
+            ..Report::default()
+        };
+        let error = report.into_result().unwrap_err();
+        assert_eq!(error.code(), Code::PermissionDenied);
+        let details = error.details().unwrap();
+        let skipped = "skipped, because test/kind/main/p0 failed: \
+            test/kind/main/p1, test/kind/main/p2, test/kind/main/p3, and 2 more";
+        assert!(details.lines().any(|line| line == skipped), "{details}");
+        assert!(details.lines().any(|line| line == "not started: test/kind/main/p6"), "{details}");
     }
 }

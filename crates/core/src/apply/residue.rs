@@ -161,7 +161,7 @@ fn lead(state: &State, slot: &Slot, id: &str) -> Lead {
     } else if state.deposed.get(slot).is_some_and(|held| held.id == id) {
         Lead::Replaced
     } else if state.intents.contains_key(slot)
-        && !state.resources.get(&slot.address).is_some_and(|held| held.generation == slot.generation)
+        && state.resources.get(&slot.address).is_none_or(|held| held.generation != slot.generation)
     {
         Lead::Intended
     } else {

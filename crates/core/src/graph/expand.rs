@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Graph;
 use crate::cloud::Clouds;
 use crate::error::Position;
-use crate::kind::{DependencyKind, Kind, NodePoolSpec, ServiceSpec};
+use crate::kind::{ClusterSpec, DependencyKind, Kind, NodePoolSpec, ServiceSpec};
 use crate::resource::{Address, Catalog, Resource};
 use crate::scope::{AllOutputs, Scope};
 use crate::stack::{Declarations, Stack};
@@ -58,6 +58,11 @@ pub fn expand(stack: &Stack, clouds: &Clouds) -> Result<Expanded> {
             all.node_pools.insert(name, made);
         },
     );
+    for (name, cluster) in stack.clusters.iter().filter(|(name, _)| outputs.clusters.contains_key(*name)) {
+        run.one(ClusterSpec::NAME, name, cluster.origin.as_ref(), &outputs, |scope| {
+            clouds.workloads.equip_cluster(&cluster.spec, scope)
+        });
+    }
     run.kind(
         &stack.databases,
         &mut outputs,

@@ -20,7 +20,10 @@ pub use database::{
 };
 pub use mesh::{Mesh, MeshOutputs, MeshProvider, MeshSpec, Mtls};
 pub use network::{Nat, Network, NetworkOutputs, NetworkSpec, Subnet, Tier};
-pub use node_pool::{Accelerator, Effect, Machine, MachineSize, NodePool, NodePoolOutputs, NodePoolSpec, Taint};
+pub use node_pool::{
+    ACCELERATED, Accelerator, DevicePlugin, Effect, Machine, MachineSize, NodePool, NodePoolOutputs, NodePoolSpec,
+    Taint,
+};
 pub use service::{
     Autoscaling, Dependency, DependencyKind, Disruption, Ingress, Isolation, Metrics, Probe, Resources, Service,
     ServiceMesh, ServiceOutputs, ServiceSpec, ServiceType, Tracing,

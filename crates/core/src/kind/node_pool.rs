@@ -14,6 +14,9 @@ use crate::units::{GiB, Range};
 pub trait NodePool: Send + Sync {
     /// Adds to `scope` the native resources that make up `spec`. Pure: no clock, no randomness, no I/O.
     ///
+    /// Nodes with accelerators bear the label [`ACCELERATED`] and a taint that keeps others off; the outputs say whether
+    /// they come with a [`DevicePlugin`].
+    ///
     /// # Errors
     /// What is wrong with the spec on this cloud.
     fn expand_node_pool(&self, spec: &NodePoolSpec, scope: &mut Scope<'_>) -> Result<NodePoolOutputs>;
@@ -23,6 +26,21 @@ pub trait NodePool: Send + Sync {
     /// # Errors
     /// [`crate::Code::UnknownMachine`] or [`crate::Code::RetiredMachine`].
     fn machine(&self, spec: &NodePoolSpec, today: crate::units::Date) -> Result<MachineSize>;
+}
+
+/// The label of nodes with NVIDIA accelerators, in every cloud: key and value.
+pub const ACCELERATED: (&str, &str) = ("nvidia.com/gpu.present", "true");
+
+/// Who puts the program on nodes that tells Kubernetes of their accelerators. Without it a node offers none, and pods
+/// that ask for one wait for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DevicePlugin {
+    /// Landfall: nodes come with drivers and nothing else, as on EKS with Amazon Linux and on AKS.
+    #[default]
+    Ours,
+    /// The cloud, as on GKE and on EKS with Bottlerocket.
+    Theirs,
 }
 
 /// What one node of a pool offers.
@@ -213,6 +231,9 @@ pub struct NodePoolOutputs {
     pub machine: String,
     /// The accelerators of each node.
     pub accelerator: Option<(Accelerator, u32)>,
+    /// Who tells Kubernetes of these accelerators.
+    #[serde(default)]
+    pub device_plugin: DevicePlugin,
     /// All labels its nodes have.
     pub labels: BTreeMap<String, String>,
     /// All taints its nodes have.
@@ -225,6 +246,14 @@ impl NodePoolOutputs {
     /// Outputs of a node pool.
     #[must_use]
     pub fn new(native: crate::resource::Address, name: Value, machine: String) -> Self {
-        Self { name, machine, accelerator: None, labels: BTreeMap::new(), taints: Vec::new(), native }
+        Self {
+            name,
+            machine,
+            accelerator: None,
+            device_plugin: DevicePlugin::default(),
+            labels: BTreeMap::new(),
+            taints: Vec::new(),
+            native,
+        }
     }
 }

@@ -86,7 +86,7 @@ fn suggestion<'n>(kind: &str, wrong: &str, known: impl Iterator<Item = &'n Strin
     let nearest = known
         .clone()
         .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
-        .filter(|(distance, name)| *distance <= 1.max(name.len() / 3))
+        .filter(|(_, name)| is_near(wrong, name))
         .min();
     if let Some((_, name)) = nearest {
         return format!("did you mean {name}");
@@ -97,6 +97,11 @@ fn suggestion<'n>(kind: &str, wrong: &str, known: impl Iterator<Item = &'n Strin
     } else {
         format!("name one of: {}", all.join(", "))
     }
+}
+
+/// Whether a name is another one with a slip or two in it.
+fn is_near(wrong: &str, name: &str) -> bool {
+    strsim::damerau_levenshtein(wrong, name) <= 1.max(name.len() / 3)
 }
 
 fn names(report: &mut Report<'_>) {

@@ -95,7 +95,7 @@ pub struct Input<'a> {
 ///     mode: Mode::Converge,
 /// })?;
 /// assert_eq!(plan.steps[0].change, Change::Create);
-/// assert!(plan.headline(Style::Plain).starts_with("shop-dev on aws 123456789012/eu-west-1: 1 change, 0 unchanged"));
+/// assert!(plan.headline(Style::Plain).starts_with("shop-dev on aws 123456789012/eu-west-1: 1 change"));
 /// # Ok::<(), landfall_core::Error>(())
 /// ```
 ///

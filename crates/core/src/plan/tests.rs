@@ -588,6 +588,22 @@ fn the_order_of_what_was_found_does_not_matter() {
 }
 
 #[test]
+fn a_table_of_many_is_told_by_declaration_and_leaves_nothing_out() {
+    let mut case = shop();
+    for index in 0..40 {
+        case.want(&format!("net-{index}"), "Test::Net", properties! { "Name" => format!("net-{index}") });
+    }
+    let plan = case.converge();
+    insta::assert_snapshot!("create_many_table", plan.table(Style::Plain));
+    let plan = case.plan_with(Mode::Destroy, &case.seen()).unwrap();
+    let table = plan.table(Style::Plain);
+    insta::assert_snapshot!("destroy_many_table", table.replace(&plan.hash(), &"0123456789abcdef".repeat(4)));
+    let words: std::collections::BTreeSet<&str> = table.split([' ', ',', '\n', '/']).collect();
+    assert!(plan.steps.iter().all(|step| words.contains(step.address.part())));
+    assert!(plan.table(Style::Colour).contains("\u{1b}["));
+}
+
+#[test]
 fn plans_read_well() {
     let mut case = shop();
     let plan = case.converge();

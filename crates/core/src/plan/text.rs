@@ -21,6 +21,9 @@ pub enum Style {
 /// Lines are no longer than this, as far as single words allow.
 pub(super) const WIDTH: usize = 120;
 
+/// From this many changes without a story of their own, the table says them declaration by declaration.
+const MANY: usize = 40;
+
 impl Plan {
     /// The plan in at most six lines: how much, how dangerous, how long, and what must be agreed to.
     #[must_use]
@@ -34,7 +37,12 @@ impl Plan {
                 let _ = write!(text, "{many} changes");
             }
         }
-        let _ = writeln!(text, ", {} unchanged", self.unchanged);
+        let _ = match (self.unchanged, self.steps.len()) {
+            (0, _) => writeln!(text),
+            (1, 0) => writeln!(text, ", 1 resource is as declared"),
+            (many, 0) => writeln!(text, ", {many} resources are as declared"),
+            (unchanged, _) => writeln!(text, ", {unchanged} unchanged"),
+        };
         if !counts.is_empty() {
             let counts = counts.iter().map(|(change, count)| {
                 let (symbol, word) = words(*change);
@@ -73,11 +81,18 @@ impl Plan {
     }
 
     /// One line for each change, most dangerous first, with the reasons of those that are more than a first creation or
-    /// a part of destroying everything.
+    /// a part of destroying everything. When these are many, one line has all those of a declaration: its address,
+    /// without the last part, and those parts. What loses data always has a line of its own.
     #[must_use]
     pub fn table(&self, style: Style) -> String {
-        let widths = Widths::of(&self.steps);
+        let many = self.steps.iter().filter(|step| step.is_plain()).count() >= MANY;
+        let groups = if many { Groups::of(&self.steps) } else { Groups::default() };
+        let widths = Widths::of(self.steps.iter().filter(|step| !many || !step.is_plain()));
         self.listing(style, |text, step| {
+            if many && step.is_plain() {
+                groups.line(text, step, style);
+                return;
+            }
             line(text, step, widths, style);
             if !matches!(step.reasons[..], [Reason::Declared(_) | Reason::Destroy]) {
                 reasons(text, step);
@@ -163,6 +178,54 @@ impl Plan {
     }
 }
 
+impl Step {
+    /// Whether nothing is to be said of it but that it is: declared for the first time, or gone with everything else.
+    fn is_plain(&self) -> bool {
+        matches!(self.reasons[..], [Reason::Declared(_) | Reason::Destroy])
+            && matches!(self.change, Change::Create | Change::Delete)
+            && self.risk != Risk::DataLoss
+    }
+}
+
+/// Plain steps of one risk, change and declaration, by the first of them.
+#[derive(Default)]
+struct Groups<'a> {
+    parts: BTreeMap<&'a str, Vec<&'a str>>,
+    width: usize,
+}
+
+impl<'a> Groups<'a> {
+    fn of(steps: &'a [Step]) -> Self {
+        let mut first: BTreeMap<(Risk, &str, &str), &str> = BTreeMap::new();
+        let mut groups = Self::default();
+        for step in steps.iter().filter(|step| step.is_plain()) {
+            let declaration = declaration(step);
+            let key = (step.risk, words(step.change).1, declaration);
+            let head = *first.entry(key).or_insert(step.address.as_str());
+            groups.parts.entry(head).or_default().push(step.address.part());
+            groups.width = groups.width.max(declaration.len());
+        }
+        groups
+    }
+
+    /// The line of a whole group when its first step comes, and nothing for the others.
+    fn line(&self, text: &mut String, step: &Step, style: Style) {
+        let Some(parts) = self.parts.get(step.address.as_str()) else { return };
+        let (symbol, word) = words(step.change);
+        let plain = format!("{symbol:>3} {word:<8}");
+        let declaration = format!(" {:<width$}  ", declaration(step), width = self.width);
+        let mut line = String::new();
+        wrapped(&mut line, &format!("{plain}{declaration}"), &parts.join(", "));
+        text.push_str(&line.replacen(&plain, &style.paint(colour(step.change), &plain), 1));
+    }
+}
+
+/// An address without its part.
+fn declaration(step: &Step) -> &str {
+    let text = step.address.as_str();
+    text.rsplit_once('/').map_or(text, |(declaration, _)| declaration)
+}
+
 /// Widths of the table's columns.
 #[derive(Clone, Copy, Default)]
 struct Widths {
@@ -171,9 +234,11 @@ struct Widths {
 }
 
 impl Widths {
-    fn of(steps: &[Step]) -> Self {
-        let longest = |text: fn(&Step) -> &str| steps.iter().map(|step| text(step).len()).max().unwrap_or(0);
-        Self { address: longest(|step| step.address.as_str()), type_name: longest(|step| &step.type_name) }
+    fn of<'a>(steps: impl Iterator<Item = &'a Step>) -> Self {
+        steps.fold(Self::default(), |widths, step| Self {
+            address: widths.address.max(step.address.as_str().len()),
+            type_name: widths.type_name.max(step.type_name.len()),
+        })
     }
 }
 

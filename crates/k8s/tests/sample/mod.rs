@@ -5,10 +5,11 @@ use std::sync::Arc;
 use landfall_core::cloud::{Cloud, Clouds};
 use landfall_core::graph::{Expanded, expand};
 use landfall_core::kind::{
-    Accelerator, Access, AccessOutputs, Bucket, BucketOutputs, BucketSpec, Cache, CacheOutputs, CacheSpec, Cluster,
-    ClusterOutputs, ClusterSpec, Database, DatabaseOutputs, DatabaseSpec, DependencyKind, Disruption, Effect, Ingress,
-    Isolation, Machine, MachineSize, MeshSpec, Metrics, Mtls, Network, NetworkOutputs, NetworkSpec, NodePool,
-    NodePoolOutputs, NodePoolSpec, Ref, Resources, ServiceMesh, ServiceSpec, ServiceType, Subnet, Taint, Tier, Tracing,
+    ACCELERATED, Accelerator, Access, AccessOutputs, Bucket, BucketOutputs, BucketSpec, Cache, CacheOutputs, CacheSpec,
+    Cluster, ClusterOutputs, ClusterSpec, Database, DatabaseOutputs, DatabaseSpec, DependencyKind, DevicePlugin,
+    Disruption, Effect, Ingress, Isolation, Machine, MachineSize, MeshSpec, Metrics, Mtls, Network, NetworkOutputs,
+    NetworkSpec, NodePool, NodePoolOutputs, NodePoolSpec, Ref, Resources, ServiceMesh, ServiceSpec, ServiceType,
+    Subnet, Taint, Tier, Tracing,
 };
 use landfall_core::resource::{ResourceType, StackId, Value};
 use landfall_core::scope::Scope;
@@ -20,6 +21,9 @@ use landfall_k8s::Kubernetes;
 /// An image by digest, as production wants it.
 pub const IMAGE: &str =
     "registry.inferloop.io/app@sha256:4355a46b19d348dc2f57c046f8ef63d4538ebb936000f3c9ee954a27460dd865";
+
+/// The label of pools whose nodes have the device plug-in in their image.
+pub const BRINGS_PLUGIN: &str = "inferloop.io/image-with-plug-in";
 
 /// A cloud that makes one native resource of each kind.
 #[derive(Debug)]
@@ -75,7 +79,11 @@ impl NodePool for Somewhere {
         outputs.labels.clone_from(&spec.labels);
         outputs.labels.insert("inferloop.io/pool".into(), scope.name().into());
         outputs.taints.clone_from(&spec.taints);
+        if spec.labels.contains_key(BRINGS_PLUGIN) {
+            outputs.device_plugin = DevicePlugin::Theirs;
+        }
         if size.accelerator.is_some() {
+            outputs.labels.insert(ACCELERATED.0.into(), ACCELERATED.1.into());
             let taint = Taint { key: "nvidia.com/gpu".into(), value: "true".into(), effect: Effect::NoSchedule };
             outputs.taints.push(taint);
         }

@@ -122,9 +122,26 @@ fn check_dependencies(report: &mut Report<'_>, who: &str, service: &Declared<Ser
                 let error = unresolved(report, who, dependency);
                 report.add(service, &field, error);
             }
-            Some(target) => check_reach(report, who, service, &field, dependency, target),
+            Some(target) => {
+                if let Some(error) = mistyped(who, dependency, target) {
+                    report.add(service, &field, error);
+                }
+                check_reach(report, who, service, &field, dependency, target);
+            }
         }
     }
+}
+
+/// A name of the service's own stands for the only declaration of its kind. One that is nearly that declaration's name is
+/// more likely a slip, and would become the name of a database.
+fn mistyped(who: &str, dependency: &Dependency, target: &str) -> Option<Error> {
+    let name = &dependency.name;
+    if dependency.target.is_some() || name == target || !super::is_near(name, target) {
+        return None;
+    }
+    let message = format!("{who} depends on what is not declared, and nearly the name of {target}: {name}");
+    let hint = format!("write name: {target}, or add target: {target} if the name is meant so");
+    Some(Error::new(Code::UnknownReference, message).hint(hint))
 }
 
 fn unresolved(report: &Report<'_>, who: &str, dependency: &Dependency) -> Error {
@@ -365,6 +382,21 @@ mod tests {
             DependencyKind::Service,
         ] {
             assert_eq!(depend(kind, "nowhere"), [Code::UnknownReference], "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_slip_in_a_name_is_no_name_of_its_own() {
+        let depend = |name: &str, target: Option<&str>| {
+            service(|spec| {
+                *spec = spec.clone().depends_on(DependencyKind::Cache, "shared");
+                spec.dependencies[0].name = name.into();
+                spec.dependencies[0].target = target.map(Into::into);
+            })
+        };
+        assert_eq!(depend("sharde", None), [Code::UnknownReference]);
+        for (name, target) in [("shared", None), ("sessions", None), ("sharde", Some("shared"))] {
+            assert_eq!(depend(name, target), [], "{name} {target:?}");
         }
     }
 
