@@ -24,6 +24,7 @@ Plans and applies the Inferloop platform on a simulated cloud.
   --json          print the plan as JSON, and nothing else, and stop
   --then DIR      after the apply, show what the configuration in DIR would change
   --destroy       destroy everything at the end, with consent for what holds data
+  --rehearse      rehearse the plan instead: kill the process at up to 300 of its calls, resume, and judge
   --help          this text
 ";
 
@@ -102,6 +103,14 @@ async fn run(arguments: &Arguments) -> Result<()> {
     }
     say!("{}", plan.table(Style::Plain).trim_end());
 
+    if arguments.rehearse {
+        heading("Rehearsal: killed at its calls, resumed by another process, judged by the laws");
+        let options = landfall::rehearse::Options::new().seed(arguments.seed);
+        let rehearsal = platform.rehearse(&options).await?;
+        say!("{rehearsal}");
+        return rehearsal.check();
+    }
+
     heading("Apply (120 times as fast as a real cloud)");
     let outputs = watched(&platform, &cancel, platform.converge()).await?;
     let database = outputs.database(&database)?.url()?;
@@ -147,6 +156,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
     say!(
         "see a change planned:  cp -r {config} changed, change a line of it, cargo run --example inferloop -- --then changed"
     );
+    say!("die at every call:     cargo run --release --example inferloop -- --rehearse");
     say!("tear it all down:      cargo run --example inferloop -- --destroy");
     Ok(())
 }
@@ -247,12 +257,14 @@ struct Arguments {
     json: bool,
     then: Option<PathBuf>,
     destroy: bool,
+    rehearse: bool,
 }
 
 impl Arguments {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let config = Path::new("examples/config").to_owned();
-        let mut all = Self { config, seed: 1, plan_only: false, json: false, then: None, destroy: false };
+        let mut all =
+            Self { config, seed: 1, plan_only: false, json: false, then: None, destroy: false, rehearse: false };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
@@ -266,6 +278,7 @@ impl Arguments {
                 "--json" => all.json = true,
                 "--then" => all.then = Some(value()?.into()),
                 "--destroy" => all.destroy = true,
+                "--rehearse" => all.rehearse = true,
                 "--help" | "-h" => return Ok(None),
                 other => return Err(format!("unknown option: {other}")),
             }

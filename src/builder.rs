@@ -221,6 +221,20 @@ impl PlatformBuilder {
         self
     }
 
+    /// Numbers this configuration; it grows with each deployment, as a build number does. While replicas with an older
+    /// number still start, they observe: they return what a newer one converged to, or [`Code::Superseded`] while it has
+    /// not converged yet, and change nothing back. A configuration without a number is older than all that have one.
+    pub fn generation(&mut self, generation: u64) -> &mut Self {
+        self.options.generation = generation;
+        self
+    }
+
+    /// Deploys this configuration although one with a higher generation was deployed: goes back on purpose.
+    pub fn rollback(&mut self) -> &mut Self {
+        self.options.rollback = true;
+        self
+    }
+
     /// Uses this value to ask running work to stop.
     pub fn cancel(&mut self, cancel: &Cancel) -> &mut Self {
         self.options.cancel = cancel.clone();

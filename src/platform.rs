@@ -1,13 +1,14 @@
 //! The handle that a service keeps.
 
-use landfall_core::apply::{Cancel, Engine, Report};
+use landfall_core::apply::{Cancel, Engine, Report, Residue};
 use landfall_core::driver::Found;
 use landfall_core::event::{Events, Listener};
 use landfall_core::graph::Graph;
 use landfall_core::plan::{Mode, Plan};
+use landfall_core::rehearse::{self, Rehearsal};
 use landfall_core::resource::Catalog;
 use landfall_core::sim::SimCloud;
-use landfall_core::{Code, Error, Result, cloud};
+use landfall_core::{Error, Result, cloud};
 
 use crate::{Outputs, PlatformBuilder};
 
@@ -51,7 +52,7 @@ impl Platform {
     /// Cancel-safe: dropping the future leaves a ledger that the next run continues from.
     ///
     /// # Errors
-    /// [`Code::StalePlan`], [`Code::Protected`], [`Code::Cancelled`], or the root causes of what failed.
+    /// [`Code::StalePlan`](crate::Code::StalePlan), [`Code::Protected`](crate::Code::Protected), [`Code::Superseded`](crate::Code::Superseded), [`Code::Cancelled`](crate::Code::Cancelled), or the root causes of what failed.
     pub async fn apply(&self, plan: Plan) -> Result<Report> {
         Ok(self.engine.apply(plan).await?.report)
     }
@@ -62,7 +63,7 @@ impl Platform {
     /// changed it reads the head of the ledger and calls no cloud. Cancel-safe like [`Platform::apply`].
     ///
     /// # Errors
-    /// As [`Platform::apply`]; [`Code::LostLedger`] when the ledger is empty and the cloud holds our resources.
+    /// As [`Platform::apply`]; [`Code::LostLedger`](crate::Code::LostLedger) when the ledger is empty and the cloud holds our resources.
     pub async fn converge(&self) -> Result<Outputs> {
         self.engine.converge().await.map(Outputs::new)
     }
@@ -70,22 +71,52 @@ impl Platform {
     /// Applies the plan of [`Platform::plan_destroy`] and proves by a census that nothing is left.
     ///
     /// # Errors
-    /// As [`Platform::apply`]; [`Code::Unresolved`] when something that bears our marks is still there.
+    /// As [`Platform::apply`]; [`Code::Unresolved`](crate::Code::Unresolved) when something that bears our marks is still there.
     pub async fn destroy(&self, plan: Plan) -> Result<Report> {
         let report = self.apply(plan).await?;
-        let left = self.census().await?;
-        if left.is_empty() {
-            return Ok(report);
-        }
-        let names: Vec<_> = left.iter().map(|found| format!("{} {}", found.type_name, found.id)).collect();
-        Err(Error::new(Code::Unresolved, format!("still in the cloud with our marks: {}", names.join(", ")))
-            .hint("destroy again"))
+        self.residue().await?.check()?;
+        Ok(report)
+    }
+
+    /// What still bears this stack's marks, after a crash or a destroy: read from the cloud alone, with what the ledger
+    /// makes of it.
+    ///
+    /// # Errors
+    /// What the cloud answers. A ledger that cannot be read is no error.
+    pub async fn residue(&self) -> Result<Residue> {
+        self.engine.residue().await
+    }
+
+    /// Rehearses what would be made in a simulated cloud, from an empty world: the process is killed at its calls, another
+    /// one resumes, and the laws judge what comes of it. Neither the platform's cloud nor its ledger is read or changed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use landfall::prelude::*;
+    /// use landfall::rehearse::Options;
+    ///
+    /// let mut platform = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
+    /// platform.bucket("files", BucketSpec::new());
+    /// let platform = platform.build()?;
+    /// let rehearsal = platform.rehearse(&Options::new().at_most(50)).await?;
+    /// println!("{rehearsal}");
+    /// rehearsal.check()?;
+    /// # assert!(rehearsal.branches > 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What stops a run that nothing disturbs, or [`Code::Cancelled`](crate::Code::Cancelled). Broken laws stand in the [`Rehearsal`].
+    pub async fn rehearse(&self, options: &rehearse::Options) -> Result<Rehearsal> {
+        rehearse::rehearse(&self.engine, options).await
     }
 
     /// What the last converge handed out, from the ledger alone.
     ///
     /// # Errors
-    /// [`Code::NotFound`] when nothing has converged yet.
+    /// [`Code::NotFound`](crate::Code::NotFound) when nothing has converged yet.
     pub async fn outputs(&self) -> Result<Outputs> {
         self.engine.outputs().await.map(Outputs::new)
     }
@@ -148,4 +179,15 @@ impl Platform {
     fn stream(&self) -> &Events {
         &self.engine.setup().events
     }
+}
+
+/// For tests: rehearses this platform with the default options, which end each branch with a destroy, and panics unless
+/// every law holds.
+///
+/// # Panics
+/// When the rehearsal cannot be run or a law is broken; the message is the whole report.
+pub async fn assert_rehearsed(platform: &Platform) {
+    let rehearsed = platform.rehearse(&rehearse::Options::new().destroying()).await;
+    let report = rehearsed.as_ref().map_or_else(ToString::to_string, ToString::to_string);
+    assert!(rehearsed.is_ok_and(|rehearsal| rehearsal.holds()), "{report}");
 }

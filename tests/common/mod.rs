@@ -53,7 +53,9 @@ impl World {
         for object in objects {
             let address = address(&object);
             let id = object.id.clone();
-            if let Some((_, other, _)) = content.insert(address.clone(), (object.type_name, object.id, object.properties)) {
+            if let Some((_, other, _)) =
+                content.insert(address.clone(), (object.type_name, object.id, object.properties))
+            {
                 panic!("two objects of one address: {address}: {id} and {other}");
             }
         }

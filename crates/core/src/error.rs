@@ -85,6 +85,7 @@ codes! {
     LostLedger = "LF3005", "The ledger is empty but the cloud holds resources with this stack's marks.";
     Unresolved = "LF3006", "A resource's presence could not be determined.";
     UnknownType = "LF3007", "The native type is in no catalogue.";
+    Superseded = "LF3008", "A newer generation of the configuration was deployed.";
     // 4xxx: applying and the clouds.
     Throttled = "LF4001", "The cloud refused the call because of too many calls.";
     Unavailable = "LF4002", "The cloud or the network failed for a while.";
@@ -100,6 +101,7 @@ codes! {
     DeadlineExceeded = "LF4012", "An operation took longer than its deadline; it may still finish.";
     DependencyViolation = "LF4013", "Something still depends on the resource.";
     ApplyFailed = "LF4014", "Some changes of the plan failed; the others were made.";
+    RehearsalFailed = "LF4015", "A rehearsal in the simulated cloud broke a law.";
     // 5xxx: the ledger.
     LedgerUnavailable = "LF5001", "The ledger's store cannot be reached.";
     LedgerDamaged = "LF5002", "The ledger's content is damaged.";

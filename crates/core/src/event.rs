@@ -127,6 +127,20 @@ pub enum EventKind {
         /// How many calls are in flight.
         in_flight: usize,
     },
+    /// Earlier attempts, of this process or of others, came to nothing: the next one waits.
+    BackingOff {
+        /// How often the lease was taken since something last got done.
+        attempts: u32,
+        /// Milliseconds until the next attempt.
+        wait: u64,
+    },
+    /// A newer generation of the configuration was deployed: nothing is changed back.
+    Superseded {
+        /// The generation of this process.
+        generation: u64,
+        /// The one that was deployed.
+        deployed: u64,
+    },
     /// Nothing is left to do.
     Converged {
         /// How many resources there are.

@@ -16,6 +16,7 @@ pub mod ledger;
 #[cfg(feature = "mock")]
 pub mod mock;
 pub mod plan;
+pub mod rehearse;
 pub mod resource;
 pub mod sample;
 pub mod scope;

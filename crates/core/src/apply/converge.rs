@@ -32,6 +32,10 @@ pub struct Options {
     pub call_timeout: Duration,
     /// Asks running work to stop.
     pub cancel: Cancel,
+    /// Which generation of the configuration this is; 0 is older than all that have a number.
+    pub generation: u64,
+    /// Whether to deploy this generation although a newer one was deployed.
+    pub rollback: bool,
 }
 
 impl Options {
@@ -43,6 +47,8 @@ impl Options {
             time_to_live: Duration::from_secs(30),
             call_timeout: Duration::from_secs(10),
             cancel: Cancel::new(),
+            generation: 0,
+            rollback: false,
         }
     }
 }
@@ -53,6 +59,15 @@ pub struct Engine {
     setup: Arc<Setup>,
     /// The hash of the graph that is wanted.
     wanted: Arc<str>,
+}
+
+/// What a converge waits for when another replica has the lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// Only its own turn is enough.
+    Mine,
+    /// It is enough that the other one settled everything.
+    Settled,
 }
 
 /// What an [`Engine`] is made of.
@@ -102,6 +117,11 @@ impl Engine {
         Self { setup: Arc::new(setup), wanted }
     }
 
+    /// Another engine that wants the same. The hash of the graph is not made again.
+    pub(crate) fn another(&self, setup: Setup) -> Self {
+        Self { setup: Arc::new(setup), wanted: self.wanted.clone() }
+    }
+
     /// Plans without writing anything, anywhere.
     ///
     /// # Errors
@@ -124,7 +144,7 @@ impl Engine {
     pub async fn apply(&self, plan: Plan) -> Result<Applied> {
         self.working(async {
             plan.check_consents()?;
-            let Some(mut session) = self.lease(None).await? else {
+            let Some(mut session) = self.lease(Until::Mine).await? else {
                 return Err(Error::internal("no lease and no outputs"));
             };
             let result = self.apply_in(&mut session, &plan).await;
@@ -142,23 +162,17 @@ impl Engine {
     /// As [`Engine::apply`]; [`Code::LostLedger`] when the ledger is empty and the cloud holds our resources.
     pub async fn converge(&self) -> Result<AllOutputs> {
         self.working(async {
-            let wanted = &*self.wanted;
-            let resources = self.setup.expanded.graph.len();
-            let unchanged = |converged: &Converged| (converged.graph == wanted).then(|| converged.outputs.clone());
             if let Some(peek) = self.setup.ledger.peek(&self.setup.stack).await?
-                && let Some(outputs) = peek.converged().and_then(unchanged)
+                && let Some(outputs) = peek.converged().and_then(|converged| self.settled(converged))
             {
-                self.tell(&EventKind::Converged { resources, mutations: 0 });
                 return Ok(outputs);
             }
-            let Some(mut session) = self.lease(Some(wanted)).await? else {
+            let Some(mut session) = self.lease(Until::Settled).await? else {
                 // Another replica did the work while this one waited.
-                self.tell(&EventKind::Converged { resources, mutations: 0 });
-                return self.read_outputs(wanted).await;
+                return self.read_outputs().await;
             };
-            if let Some(outputs) = session.state().converged.as_ref().and_then(unchanged) {
+            if let Some(outputs) = session.state().converged.as_ref().and_then(|converged| self.settled(converged)) {
                 session.release(Vec::new()).await?;
-                self.tell(&EventKind::Converged { resources, mutations: 0 });
                 return Ok(outputs);
             }
             let result = self.converge_in(&mut session).await;
@@ -222,6 +236,7 @@ impl Engine {
 
     async fn converge_in(&self, session: &mut Session) -> Result<Applied> {
         self.check_target(session.state())?;
+        self.check_generation(session.state())?;
         if session.state().is_empty() && !self.bears_our_marks().await?.is_empty() {
             return Err(self.lost_ledger());
         }
@@ -238,19 +253,28 @@ impl Engine {
             return Err(Error::new(Code::WrongTarget, format!("the plan was made for another target: {}", plan.stack)));
         }
         plan.check_base(session.state(), session.head())?;
+        if plan.graph != Graph::default().hash() {
+            self.check_generation(session.state())?;
+        }
         self.make(session, plan).await
     }
 
     async fn make(&self, session: &mut Session, plan: &Plan) -> Result<Applied> {
         let usually = plan.usual.typical;
         self.tell(&EventKind::Planned { changes: counted(&plan.counts()), unchanged: plan.unchanged, usually });
+        let generation = self.setup.options.generation;
+        let destroys = plan.graph == Graph::default().hash();
+        if !destroys && session.state().generation != generation {
+            // Before the first change, so that an older replica that takes over from a dead newer one knows.
+            session.commit(vec![Record::Generation { number: generation }]).await?;
+        }
         let report = run(self.setup.clone(), session, plan).await.into_result()?;
-        if plan.graph == Graph::default().hash() {
+        if destroys {
             return Ok(Applied { outputs: None, report });
         }
         let outputs = self.resolve_outputs(session.state())?;
         let specs = self.setup.specs.iter().map(|(name, now)| (name.clone(), now.json.clone())).collect();
-        let converged = Converged { graph: plan.graph.clone(), outputs: outputs.clone(), specs };
+        let converged = Converged { graph: plan.graph.clone(), generation, outputs: outputs.clone(), specs };
         session.release(vec![Record::Converged(Box::new(converged))]).await?;
         let resources = session.state().resources.len();
         self.tell(&EventKind::Converged { resources, mutations: report.mutations });
@@ -268,11 +292,14 @@ impl Engine {
         result
     }
 
-    /// Waits for the lease. `None` when meanwhile another replica converged to the wanted graph.
-    async fn lease(&self, wanted: Option<&str>) -> Result<Option<Session>> {
+    /// Waits for the lease. `None` when meanwhile another replica settled everything, if that is enough.
+    async fn lease(&self, until: Until) -> Result<Option<Session>> {
         let setup = &self.setup;
         let options = AcquireOptions::new(&setup.options.holder, setup.target.clone());
         let options = options.time_to_live(setup.options.time_to_live);
+        if until == Until::Settled {
+            self.rest().await?;
+        }
         let mut watch = match setup.ledger.acquire(&setup.stack, &options).await? {
             Acquired::Session(session) => return Ok(Some(self.taken(*session))),
             Acquired::Held(watch) => watch,
@@ -285,10 +312,16 @@ impl Engine {
             let holder = watch.holder().unwrap_or_default().to_owned();
             self.tell(&EventKind::WaitingForLease { holder, still });
             match watch.next().await? {
-                Watched::Converged(peek) if peek.converged().map(|converged| converged.graph.as_str()) == wanted => {
+                Watched::Converged(peek)
+                    if until == Until::Settled
+                        && peek.converged().is_some_and(|converged| self.settled(converged).is_some()) =>
+                {
                     return Ok(None);
                 }
                 Watched::Converged(_) | Watched::Released | Watched::Expired => {
+                    if until == Until::Settled {
+                        self.rest().await?;
+                    }
                     if let Some(session) = watch.acquire().await? {
                         return Ok(Some(self.taken(*session)));
                     }
@@ -303,13 +336,36 @@ impl Engine {
         session
     }
 
-    async fn read_outputs(&self, wanted: &str) -> Result<AllOutputs> {
+    async fn read_outputs(&self) -> Result<AllOutputs> {
         let loaded = self.setup.ledger.load(&self.setup.stack).await?;
-        match loaded.state.converged {
-            Some(converged) if converged.graph == wanted => Ok(converged.outputs),
-            _ => Err(Error::new(Code::LeaseHeld, "another replica converged to something else meanwhile")
-                .hint("converge again")),
+        loaded.state.converged.as_ref().and_then(|converged| self.settled(converged)).ok_or_else(|| {
+            Error::new(Code::LeaseHeld, "another replica converged to something else meanwhile").hint("converge again")
+        })
+    }
+
+    /// The recorded outputs, if this process has nothing to add: all is as it wants it, or a newer generation of the
+    /// configuration converged and this one must not change anything back.
+    fn settled(&self, converged: &Converged) -> Option<AllOutputs> {
+        let &Options { generation, rollback, .. } = &self.setup.options;
+        if converged.generation > generation && !rollback {
+            self.tell(&EventKind::Superseded { generation, deployed: converged.generation });
+        } else if converged.graph != *self.wanted || converged.generation != generation {
+            return None;
         }
+        self.tell(&EventKind::Converged { resources: self.setup.expanded.graph.len(), mutations: 0 });
+        Some(converged.outputs.clone())
+    }
+
+    pub(super) fn check_generation(&self, state: &State) -> Result<()> {
+        let (mine, deployed) = (self.setup.options.generation, state.generation);
+        if deployed <= mine || self.setup.options.rollback {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::Superseded,
+            format!("this is generation {mine}, and a newer one is being deployed: {deployed}"),
+        )
+        .hint("let a replica of the newer generation finish; to go back on purpose set rollback"))
     }
 
     fn make_plan(&self, state: &State, head: &Head, seen: &Seen, mode: Mode) -> Result<Plan> {
@@ -446,7 +502,7 @@ mod tests {
     async fn outputs_of_something_else_are_not_handed_out() {
         let engine = engine(&SimCloud::empty(1));
         assert_eq!(engine.converge().await.unwrap(), AllOutputs::default(), "nothing is declared");
-        let error = engine.driven(engine.read_outputs("another graph")).await.unwrap_err();
+        let error = engine.driven(engine.read_outputs()).await.unwrap_err();
         assert_eq!(error.code(), Code::LeaseHeld);
     }
 }

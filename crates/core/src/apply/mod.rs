@@ -15,6 +15,7 @@
 //! The drivers keep the laws of [`crate::driver::Driver`].
 
 mod answer;
+mod attempts;
 mod call;
 mod cancel;
 mod converge;
@@ -22,6 +23,7 @@ mod end;
 mod limits;
 mod look;
 mod report;
+mod residue;
 mod retry;
 mod run;
 mod start;
@@ -30,3 +32,4 @@ pub use cancel::{Cancel, Urgency};
 pub use converge::{Applied, Engine, Options, Setup};
 pub use limits::{Limit, LimitKey, Limits};
 pub use report::{Problem, Report};
+pub use residue::{Lead, Remnant, Residue};

@@ -106,6 +106,11 @@ pub enum Record {
     },
     /// Somebody agreed to lose something.
     Consent(Consent),
+    /// From now on this generation of the configuration is deployed.
+    Generation {
+        /// Its number.
+        number: u64,
+    },
     /// Everything is as the graph of this hash wants it.
     Converged(Box<Converged>),
     /// The fold of everything before.
@@ -127,6 +132,7 @@ impl Record {
         "forgotten",
         "protection",
         "consent",
+        "generation",
         "converged",
         "checkpoint",
     ];
@@ -147,6 +153,7 @@ impl Record {
             Self::Forgotten { .. } => "forgotten",
             Self::Protection { .. } => "protection",
             Self::Consent(_) => "consent",
+            Self::Generation { .. } => "generation",
             Self::Converged(_) => "converged",
             Self::Checkpoint(_) => "checkpoint",
         }

@@ -43,6 +43,12 @@ pub struct State {
     pub failures: BTreeMap<Slot, Failure>,
     /// Set while nothing was intended since everything was as wanted.
     pub converged: Option<Converged>,
+    /// The generation of the configuration that was deployed last, converged or not; 0 when none had a number.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub generation: u64,
+    /// How often the lease was taken since something last got done.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub attempts: u32,
     /// The specs that were last converged on, while `converged` is not set. See [`State::last_specs`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub specs: BTreeMap<String, serde_json::Value>,
@@ -138,6 +144,9 @@ pub struct Failure {
 pub struct Converged {
     /// The hash of the graph.
     pub graph: String,
+    /// The generation of the configuration; 0 when it had no number.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub generation: u64,
     /// What the declarations hand out, all references resolved.
     pub outputs: AllOutputs,
     /// The declarations' specs as JSON, by `kind/name`: what the next plan compares with to say why something changes.
@@ -165,9 +174,11 @@ impl State {
             Record::Target(target) => self.target = Some(target.clone()),
             Record::Lease { holder, epoch, time_to_live } => {
                 self.lease = Lease { epoch: *epoch, holder: Some(holder.clone()), time_to_live: *time_to_live };
+                self.attempts = self.attempts.saturating_add(1);
             }
             Record::Release => self.lease.holder = None,
             Record::Renew | Record::Consent(_) => {}
+            Record::Generation { number } => self.generation = *number,
             Record::Intent(intent) => {
                 self.unsettle();
                 self.intents.insert(intent.slot.clone(), (**intent).clone());
@@ -179,10 +190,12 @@ impl State {
             Record::Done { slot, id, outputs } => {
                 let intent = self.intents.remove(slot).ok_or_else(|| damaged("an outcome without an intent", slot))?;
                 self.failures.remove(slot);
+                self.attempts = 0;
                 self.hold(intent, id, outputs);
             }
             Record::Deleted { slot } | Record::Forgotten { slot } => {
                 self.unsettle();
+                self.attempts = 0;
                 let unused = self.generations.entry(slot.address.clone()).or_default();
                 *unused = slot.generation.saturating_add(1).max(*unused);
                 self.intents.remove(slot);
@@ -205,6 +218,7 @@ impl State {
             }
             Record::Converged(converged) => {
                 self.converged = Some((**converged).clone());
+                self.attempts = 0;
                 self.specs.clear();
             }
             Record::Checkpoint(state) => *self = (**state).clone(),
@@ -338,6 +352,16 @@ pub fn same_stack(entry: &Entry, stack: &StackId) -> Result<()> {
     }
     Err(Error::new(Code::LedgerForeign, format!("the ledger belongs to another stack: {}", entry.stack))
         .hint("give each stack a folder or prefix of its own"))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_none(number: &u32) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn damaged(what: &str, subject: impl std::fmt::Display) -> Error {

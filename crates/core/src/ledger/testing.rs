@@ -291,6 +291,7 @@ fn some_properties(number: usize, round: usize) -> Properties {
 pub(super) fn converged(graph: &str) -> Record {
     Record::Converged(Box::new(Converged {
         graph: graph.into(),
+        generation: 0,
         outputs: AllOutputs::default(),
         specs: BTreeMap::new(),
     }))

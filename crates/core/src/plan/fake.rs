@@ -248,7 +248,8 @@ impl Case {
 
     pub(super) fn settle(&mut self) {
         let specs = self.specs.iter().map(|(name, now)| (name.clone(), now.json.clone())).collect();
-        let converged = Converged { graph: self.expanded().graph.hash(), outputs: AllOutputs::default(), specs };
+        let converged =
+            Converged { graph: self.expanded().graph.hash(), generation: 0, outputs: AllOutputs::default(), specs };
         self.record(Record::Converged(Box::new(converged)));
     }
 
