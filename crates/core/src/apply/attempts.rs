@@ -17,7 +17,7 @@ impl Engine {
     /// Waits before the lease is taken, the longer the more often it was taken since something last got done. The count
     /// stands in the ledger, so it survives the process; the wait goes by this process's own clock, so nobody has to
     /// write down when an attempt was made.
-    pub(super) async fn rest(&self) -> Result<()> {
+    pub(super) async fn pause_after_failures(&self) -> Result<()> {
         let setup = self.setup();
         let state = setup.ledger.load(&setup.stack).await?.state;
         if state.converged.is_none() {

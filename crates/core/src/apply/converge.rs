@@ -298,7 +298,7 @@ impl Engine {
         let options = AcquireOptions::new(&setup.options.holder, setup.target.clone());
         let options = options.time_to_live(setup.options.time_to_live);
         if until == Until::Settled {
-            self.rest().await?;
+            self.pause_after_failures().await?;
         }
         let mut watch = match setup.ledger.acquire(&setup.stack, &options).await? {
             Acquired::Session(session) => return Ok(Some(self.taken(*session))),
@@ -320,7 +320,7 @@ impl Engine {
                 }
                 Watched::Converged(_) | Watched::Released | Watched::Expired => {
                     if until == Until::Settled {
-                        self.rest().await?;
+                        self.pause_after_failures().await?;
                     }
                     if let Some(session) = watch.acquire().await? {
                         return Ok(Some(self.taken(*session)));
