@@ -1,5 +1,11 @@
 //! Runs seeded schedules: `schedules [COUNT] [--from SEED] [--seed SEED] [--calls]`. A seed whose schedule breaks a law
 //! is printed in a line that replays it; `--calls` prints every call of it.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a program that measures, prints and ends"
+)]
 
 use std::collections::BTreeMap;
 use std::time::Instant;

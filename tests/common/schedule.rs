@@ -1,4 +1,5 @@
 //! One seeded schedule: three hosts converge a small stack while everything goes wrong, and then it stops going wrong.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "it serves tests and an example that prints")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

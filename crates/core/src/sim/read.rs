@@ -16,7 +16,9 @@ impl World {
     pub(super) fn observe(&self, arrival: Arrival<'_>, these: &[Identity]) -> Vec<Observation> {
         let observe = |(number, identity): (usize, &Identity)| {
             let left_out = arrival.flight.fault == Some(FaultKind::Partial)
-                && Random::of(self.seed, &["partial", &arrival.flight.id, &number.to_string()]).next() % 2 == 0;
+                && Random::of(self.seed, &["partial", &arrival.flight.id, &number.to_string()])
+                    .next()
+                    .is_multiple_of(2);
             if left_out {
                 return Observation::Unknown(arrival.refuse(&Fact::Throttled(None)).at(&identity.address));
             }
