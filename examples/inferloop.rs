@@ -23,6 +23,7 @@ Plans and applies the Inferloop platform on a simulated cloud.
   --plan-only     show the plan with every attribute and stop
   --json          print the plan as JSON, and nothing else, and stop
   --then DIR      after the apply, show what the configuration in DIR would change
+  --template FILE write the AWS part as a CloudFormation template into this file and stop
   --destroy       destroy everything at the end, with consent for what holds data
   --rehearse      rehearse the plan instead: kill the process at up to 300 of its calls, resume, and judge
   --help          this text
@@ -87,6 +88,10 @@ async fn run(arguments: &Arguments) -> Result<()> {
     builder.simulate(&cloud).ledger(ledger.clone()).cancel(&cancel);
     let platform = builder.build()?;
 
+    if let Some(file) = &arguments.template {
+        let template = landfall::aws::template(platform.graph(), platform.catalog())?;
+        return std::fs::write(file, format!("{template:#}\n")).map_err(invalid);
+    }
     let plan = platform.plan().await?;
     if arguments.json {
         say!("{:#}", plan.to_json());
@@ -258,13 +263,22 @@ struct Arguments {
     then: Option<PathBuf>,
     destroy: bool,
     rehearse: bool,
+    template: Option<PathBuf>,
 }
 
 impl Arguments {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let config = Path::new("examples/config").to_owned();
-        let mut all =
-            Self { config, seed: 1, plan_only: false, json: false, then: None, destroy: false, rehearse: false };
+        let mut all = Self {
+            config,
+            seed: 1,
+            plan_only: false,
+            json: false,
+            then: None,
+            destroy: false,
+            rehearse: false,
+            template: None,
+        };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
@@ -278,6 +292,7 @@ impl Arguments {
                 "--json" => all.json = true,
                 "--then" => all.then = Some(value()?.into()),
                 "--destroy" => all.destroy = true,
+                "--template" => all.template = Some(value()?.into()),
                 "--rehearse" => all.rehearse = true,
                 "--help" | "-h" => return Ok(None),
                 other => return Err(format!("unknown option: {other}")),
