@@ -64,15 +64,24 @@ impl<S> Declared<S> {
     /// The place of a field, or of the nearest field above it, or of the whole declaration.
     #[must_use]
     pub fn position(&self, field: &str) -> Option<&Position> {
-        let mut path = field;
-        loop {
-            if let Some(position) = self.fields.get(path) {
-                return Some(position);
-            }
-            match path.rfind('.') {
-                Some(dot) => path = &path[..dot],
-                None => return self.origin.as_ref(),
-            }
+        nearest(&self.fields, self.origin.as_ref(), field)
+    }
+}
+
+/// The place of a field, or of the nearest field above it, or else `origin`.
+pub(crate) fn nearest<'a>(
+    fields: &'a BTreeMap<String, Position>,
+    origin: Option<&'a Position>,
+    field: &str,
+) -> Option<&'a Position> {
+    let mut path = field;
+    loop {
+        if let Some(position) = fields.get(path) {
+            return Some(position);
+        }
+        match path.rfind('.') {
+            Some(dot) => path = &path[..dot],
+            None => return origin,
         }
     }
 }

@@ -210,7 +210,7 @@ pub enum Reason {
     Interrupted,
     /// An earlier run replaced the object and did not get to deleting it.
     Deposed,
-    /// The expansion itself changed: a newer version of Landfall expands the same declaration differently.
+    /// The same declaration expands differently: the caller gave another secret, or another version of Landfall expands it.
     Expansion,
     /// The whole stack is destroyed.
     Destroy,

@@ -11,7 +11,7 @@ use crate::error::Position;
 use crate::kind::Kind;
 use crate::ledger::State;
 use crate::resource::{Address, Value};
-use crate::stack::{Declarations, Declared, Stack};
+use crate::stack::{Declarations, Declared, Stack, nearest};
 use crate::{Error, Result};
 
 /// How many fields of a declaration a step names as its cause.
@@ -32,16 +32,7 @@ impl SpecNow {
     /// The place of a field, or of the nearest field above it, or of the whole declaration.
     #[must_use]
     pub fn position(&self, field: &str) -> Option<&Position> {
-        let mut path = field;
-        loop {
-            if let Some(position) = self.fields.get(path) {
-                return Some(position);
-            }
-            match path.rfind('.') {
-                Some(dot) => path = &path[..dot],
-                None => return self.origin.as_ref(),
-            }
-        }
+        nearest(&self.fields, self.origin.as_ref(), field)
     }
 }
 

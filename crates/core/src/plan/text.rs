@@ -301,7 +301,7 @@ fn reason_text(reason: &Reason) -> String {
         Reason::Gone => "gone from the cloud".to_owned(),
         Reason::Interrupted => "an earlier run was interrupted".to_owned(),
         Reason::Deposed => "replaced, the old object is left".to_owned(),
-        Reason::Expansion => "expanded differently by this version".to_owned(),
+        Reason::Expansion => "the same declaration expands differently: another secret, or another version".to_owned(),
         Reason::Destroy => "the stack is destroyed".to_owned(),
         Reason::Unrecorded => "bears our marks, was not in the ledger".to_owned(),
     }
