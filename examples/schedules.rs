@@ -1,5 +1,5 @@
-//! Runs seeded schedules: `schedules [COUNT] [--from SEED] [--seed SEED] [--calls]`. A seed whose schedule breaks a law
-//! is printed in a line that replays it; `--calls` prints every call of it.
+//! Runs seeded schedules: `schedules [COUNT] [--from SEED] [--seed SEED] [--calls] [--ledger]`. A seed whose schedule breaks a law
+//! is printed in a line that replays it; `--calls` prints every call of it, `--ledger` every entry.
 #![allow(
     clippy::disallowed_methods,
     clippy::panic,
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         match argument.as_str() {
             "--from" => from = number()?,
             "--seed" => (from, count) = (number()?, 1),
-            "--calls" => {}
+            "--calls" | "--ledger" => {}
             other => count = other.parse()?,
         }
     }

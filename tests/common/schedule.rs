@@ -57,6 +57,14 @@ pub(crate) async fn run(seed: u64) -> Result<Tally, String> {
     let schedule = Schedule::new(seed);
     let cloud = schedule.cloud.clone();
     let tally = schedule.go().await;
+    if std::env::args().any(|argument| argument == "--ledger") {
+        let stack = landfall::resource::StackId::new("schedule", "dev");
+        let last = cloud.host("reader");
+        let entries = last.run(async { last.ledger().history(&stack, None, 10_000).await }).await;
+        for entry in entries.unwrap().unwrap().iter().rev() {
+            println!("{} {} {:?}", entry.number, entry.writer, entry.records);
+        }
+    }
     if std::env::args().any(|argument| argument == "--calls") {
         for call in cloud.log() {
             println!("{call:?}");
@@ -69,8 +77,20 @@ struct Schedule {
     seed: u64,
     cloud: SimCloud,
     chaos: Chaos,
+    shape: Shape,
     second: bool,
     destroy: bool,
+}
+
+/// What the stack of a schedule holds. Short ones are many, so that a minute runs thousands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// A bucket with its key.
+    Bucket,
+    /// A network without gateways to the internet that take minutes.
+    Network,
+    /// A network with a NAT gateway, a cache of several minutes, a bucket.
+    Long,
 }
 
 impl Schedule {
@@ -79,7 +99,12 @@ impl Schedule {
         let chaos = Chaos::drawn(seed);
         let cloud = landfall::aws::simulated("eu-west-1", seed, Time::Virtual);
         cloud.set_chaos(chaos);
-        Self { seed, cloud, chaos, second: dice.below(3) == 0, destroy: dice.below(3) == 0 }
+        let shape = match dice.below(16) {
+            0 => Shape::Long,
+            1..4 => Shape::Network,
+            _ => Shape::Bucket,
+        };
+        Self { seed, cloud, chaos, shape, second: dice.below(3) == 0, destroy: dice.below(3) == 0 }
     }
 
     async fn go(self) -> Result<Tally, String> {
@@ -90,10 +115,16 @@ impl Schedule {
         }
         let last = self.cloud.host("last");
         self.settled();
-        self.at_most_one(&mut tally)?;
-        let platform = place(&last, self.second, "last");
+        self.at_most_one(&mut tally).await?;
+        let platform = self.place(&last, self.second, "last");
         let mut tries = 0;
         while let Err(error) = last.run(platform.converge()).await.unwrap() {
+            if error.problems().iter().all(|problem| problem.code() == Code::Protected) && self.chaos.failing > 0 {
+                // What failed after it was made may hold data: a person decides.
+                let again = async { platform.apply(super::consented(platform.plan().await?)).await };
+                last.run(again).await.unwrap().map_err(|error| format!("with consent: {error:?}"))?;
+                continue;
+            }
             // What the cloud was told to make slowly is waited for by the next run.
             tries += 1;
             let slow = error.problems().iter().all(|problem| problem.code() == Code::DeadlineExceeded);
@@ -107,7 +138,7 @@ impl Schedule {
             self.destroying(&mut tally).await?;
             self.settled();
         }
-        let platform = place(&last, self.second, "destroyer");
+        let platform = self.place(&last, self.second, "destroyer");
         let plan = last.run(platform.plan_destroy()).await.unwrap().map_err(|error| format!("destroy: {error:?}"))?;
         let plan = super::consented(plan);
         last.run(platform.destroy(plan)).await.unwrap().map_err(|error| format!("destroy: {error:?}"))?;
@@ -165,7 +196,7 @@ impl Schedule {
             let pause = Duration::from_millis(dice.below(60_000));
             host.run(host.clock().sleep(pause)).await;
             let holder = format!("{wave}-{start}-{}", dice.below(u64::MAX));
-            let platform = place(&host, second, &holder);
+            let platform = self.place(&host, second, &holder);
             match host.run(platform.converge()).await {
                 None => deaths += 1,
                 Some(Ok(_)) => break,
@@ -186,7 +217,7 @@ impl Schedule {
     async fn destroying(&self, tally: &mut Tally) -> Result<(), String> {
         let host = self.cloud.host("breaker");
         for start in 0..STARTS {
-            let platform = place(&host, self.second, &format!("breaker-{start}"));
+            let platform = self.place(&host, self.second, &format!("breaker-{start}"));
             let work = async {
                 let plan = platform.plan_destroy().await?;
                 platform.destroy(super::consented(plan)).await
@@ -207,22 +238,28 @@ impl Schedule {
         Ok(())
     }
 
-    /// I2, before the last converge: only what has nothing but tags may be there twice.
-    fn at_most_one(&self, tally: &mut Tally) -> Result<(), String> {
-        let mut seen = BTreeMap::new();
-        let platform = place(&self.cloud, self.second, "reader");
+    /// I2, before the last converge: no more objects at an address than the ledger leads to. Only what has nothing but tags
+    /// may be there once more.
+    async fn at_most_one(&self, tally: &mut Tally) -> Result<(), String> {
+        let reader = self.cloud.host("reader");
+        let platform = self.place(&reader, self.second, "reader");
+        let state = reader.run(platform.engine().state()).await.unwrap().map_err(|error| format!("I6: {error:?}"))?;
+        let mut led = BTreeMap::new();
+        for (slot, _) in state.all() {
+            *led.entry(slot.address).or_insert(0) += 1;
+        }
         for object in self.cloud.objects() {
             let Some(address) = object.address.clone() else { continue };
-            if let Some(other) = seen.insert(address.clone(), object.id.clone()) {
-                let tagged = platform
-                    .catalog()
-                    .get(&object.type_name)
-                    .is_ok_and(|of| of.identity == landfall::resource::IdentityClass::Tagged);
-                if !tagged {
-                    return Err(format!("I2: {address} has {other} and {}", object.id));
-                }
-                tally.surplus += 1;
+            let left = led.entry(address.clone()).or_insert(0);
+            *left -= 1;
+            if *left >= 0 {
+                continue;
             }
+            let of = platform.catalog().get(&object.type_name);
+            if !of.is_ok_and(|of| of.identity == landfall::resource::IdentityClass::Tagged) {
+                return Err(format!("I2: the ledger does not lead to {} at {address}", object.id));
+            }
+            tally.surplus += 1;
         }
         Ok(())
     }
@@ -248,7 +285,7 @@ impl Schedule {
             return Err(format!("I1: in the cloud alone {lost:?}, in the ledger alone {made_up:?}"));
         }
         let mutations = last.mutations();
-        let next = place(last, self.second, "next");
+        let next = self.place(last, self.second, "next");
         last.run(next.converge()).await.unwrap().map_err(|error| format!("I18: {error:?}"))?;
         let plan = last.run(next.plan()).await.unwrap().map_err(|error| format!("I18: {error:?}"))?;
         if !plan.is_empty() || last.mutations() != mutations {
@@ -259,18 +296,26 @@ impl Schedule {
         }
         Ok(())
     }
-}
 
-/// The stack of the schedules as one process declares it.
-fn place(host: &SimCloud, second: bool, holder: &str) -> Platform {
-    let mut platform = Platform::builder("schedule", "dev", Aws::new("eu-west-1"));
-    platform.today(Date::new(2026, 11, 23));
-    let network = platform.network("core", NetworkSpec::new("10.30.0.0/16".parse().unwrap()).zones(2).nat(Nat::One));
-    platform.bucket("files", BucketSpec::new());
-    platform.cache("redis", CacheSpec::valkey(&network));
-    if second {
-        platform.tag("CostCenter", "engineering").bucket("models", BucketSpec::new());
+    /// The stack as one process declares it.
+    fn place(&self, host: &SimCloud, second: bool, holder: &str) -> Platform {
+        let mut platform = Platform::builder("schedule", "dev", Aws::new("eu-west-1"));
+        platform.today(Date::new(2026, 11, 23));
+        if self.shape != Shape::Bucket {
+            let nat = if self.shape == Shape::Long { Nat::One } else { Nat::None };
+            let spec = NetworkSpec::new("10.30.0.0/16".parse().unwrap()).zones(2).nat(nat);
+            let network = platform.network("core", spec);
+            if self.shape == Shape::Long {
+                platform.cache("redis", CacheSpec::valkey(&network));
+            }
+        }
+        if self.shape != Shape::Network {
+            platform.bucket("files", BucketSpec::new());
+        }
+        if second {
+            platform.tag("CostCenter", "engineering").bucket("models", BucketSpec::new());
+        }
+        platform.simulate(host).ledger(host.ledger()).holder(holder);
+        platform.build().unwrap()
     }
-    platform.simulate(host).ledger(host.ledger()).holder(holder);
-    platform.build().unwrap()
 }

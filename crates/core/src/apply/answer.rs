@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::look::{PAUSE, absence};
 use super::retry::back_off;
 use super::run::{Phase, Purpose, Run, interval, millis, millis3};
 use crate::driver::{self, Health, Observation, Observed, Progress};
@@ -29,6 +30,24 @@ impl Run<'_> {
         }
         op.operation = Some(operation);
         self.progress(index, progress);
+    }
+
+    /// What a look at an accepted call shows. That a deleted object is out of sight proves nothing while a read may come
+    /// from a part of the cloud that has not heard of it yet.
+    pub(super) fn polled(&mut self, index: usize, progress: Progress) {
+        let operation = &self.plan.operations[index];
+        if operation.verb == Verb::Delete && matches!(progress, Progress::Done(_)) && !self.is_proof(index) {
+            self.ops[index].phase = Phase::Polling;
+            return self.rest(index, PAUSE, None);
+        }
+        self.progress(index, progress);
+    }
+
+    /// Whether an object of the ledger that is not to be seen now is gone.
+    fn is_proof(&self, index: usize) -> bool {
+        let of = self.setup.catalog.get(&self.plan.operations[index].type_name);
+        let passed = self.setup.clock.now().saturating_sub(self.began);
+        of.is_ok_and(|of| of.lag.is_zero() || passed > absence(of.lag + self.setup.options.call_timeout))
     }
 
     pub(super) fn progress(&mut self, index: usize, progress: Progress) {
@@ -192,10 +211,13 @@ impl Run<'_> {
     pub(super) fn absent(&mut self, index: usize, purpose: Purpose, now: Duration) {
         let operation = &self.plan.operations[index];
         if operation.verb == Verb::Delete {
-            return self.done(index, Properties::new());
+            if self.is_proof(index) {
+                return self.done(index, Properties::new());
+            }
+            return self.rest(index, PAUSE, None);
         }
         let Ok(of) = self.setup.catalog.get(&operation.type_name) else { return };
-        let lag = of.lag + self.setup.options.call_timeout;
+        let lag = absence(of.lag + self.setup.options.call_timeout);
         let op = &mut self.ops[index];
         let since = now.saturating_sub(*op.doubt.get_or_insert(now));
         match purpose {
@@ -207,7 +229,7 @@ impl Run<'_> {
             }
             Purpose::Doubt => {
                 op.attempt += 1;
-                self.rest(index, Duration::from_secs(2).min(lag), None);
+                self.rest(index, PAUSE.min(lag), None);
             }
             _ if since > lag => {
                 let error =

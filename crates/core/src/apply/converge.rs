@@ -9,15 +9,16 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::cancel::{Cancel, Urgency};
 use super::limits::{LimitKey, Limits};
+use super::look::absence;
 use super::report::Report;
 use super::run::run;
 use crate::clock::{Clock, drive};
 use crate::driver::{Drivers, Found, Reader, Target};
 use crate::event::{EventKind, Events, counted};
 use crate::graph::{Expanded, Graph};
-use crate::ledger::{AcquireOptions, Acquired, Converged, Head, Ledger, Record, Session, State, Watched};
+use crate::ledger::{AcquireOptions, Acquired, Converged, Head, Ledger, Recheck, Record, Session, State, Watched};
 use crate::plan::{self, Mode, Plan, Seen, SpecNow};
-use crate::resource::{Catalog, ResourceType, StackId, TargetField, Value, Verb};
+use crate::resource::{Catalog, IdentityClass, ResourceType, StackId, TargetField, Value, Verb};
 use crate::scope::AllOutputs;
 use crate::{Code, Error, Result};
 
@@ -69,6 +70,17 @@ enum Until {
     /// It is enough that the other one settled everything.
     Settled,
 }
+
+/// What this process may have left behind in the cloud without a word in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Suspect {
+    Nothing,
+    /// Calls that were under way when it lost the lease.
+    LateCalls,
+}
+
+/// How often one converge counts the cloud again after creates whose answers were lost.
+const ROUNDS: u32 = 3;
 
 /// What an [`Engine`] is made of.
 #[derive(Debug)]
@@ -163,24 +175,41 @@ impl Engine {
     pub async fn converge(&self) -> Result<AllOutputs> {
         self.working(async {
             if let Some(peek) = self.setup.ledger.peek(&self.setup.stack).await?
-                && let Some(outputs) = peek.converged().and_then(|converged| self.settled(converged))
+                && let Some(converged) = peek.converged().filter(|converged| !converged.recheck)
+                && let Some(outputs) = self.settled(converged)
             {
                 return Ok(outputs);
             }
-            let Some(mut session) = self.lease(Until::Settled).await? else {
-                // Another replica did the work while this one waited.
-                return self.read_outputs().await;
-            };
-            if let Some(outputs) = session.state().converged.as_ref().and_then(|converged| self.settled(converged)) {
-                session.release(Vec::new()).await?;
-                return Ok(outputs);
+            let mut suspect = Suspect::Nothing;
+            loop {
+                match self.turn(&mut suspect).await {
+                    // Another replica took over, or deploys something else: its work is waited for like anybody's.
+                    Err(error) if matches!(error.code(), Code::LeaseLost | Code::LeaseHeld) => {}
+                    ended => return ended,
+                }
             }
-            let result = self.converge_in(&mut session).await;
-            let applied = self.hand_back(session, result).await?;
-            // Where nothing is declared, nothing is handed out.
-            Ok(applied.outputs.unwrap_or_default())
         })
         .await
+    }
+
+    /// Waits for the lease and does the work, or for another replica that does it.
+    async fn turn(&self, suspect: &mut Suspect) -> Result<AllOutputs> {
+        let until = if *suspect == Suspect::Nothing { Until::Settled } else { Until::Mine };
+        let Some(mut session) = self.lease(until).await? else {
+            // Another replica did the work while this one waited.
+            return self.read_outputs().await;
+        };
+        if *suspect == Suspect::Nothing
+            && session.state().recheck.is_no()
+            && let Some(outputs) = session.state().converged.as_ref().and_then(|converged| self.settled(converged))
+        {
+            session.release(Vec::new()).await?;
+            return Ok(outputs);
+        }
+        let result = self.converge_in(&mut session, suspect).await;
+        let applied = self.hand_back(session, result).await?;
+        // Where nothing is declared, nothing is handed out.
+        Ok(applied.outputs.unwrap_or_default())
     }
 
     /// What the declarations hand out, as the last converge recorded it.
@@ -234,17 +263,37 @@ impl Engine {
         drive(self.setup.clock.clone(), future).await
     }
 
-    async fn converge_in(&self, session: &mut Session) -> Result<Applied> {
+    async fn converge_in(&self, session: &mut Session, suspect: &mut Suspect) -> Result<Applied> {
         self.check_target(session.state())?;
         self.check_generation(session.state())?;
-        if session.state().is_empty() && !self.bears_our_marks().await?.is_empty() {
-            return Err(self.lost_ledger());
+        if *suspect == Suspect::LateCalls {
+            // What this process called before it lost the lease shows by then, if it acted.
+            session.commit(vec![Record::Recheck]).await?;
+            self.rest(self.longest_doubt(), &mut Some(session)).await?;
+            *suspect = Suspect::Nothing;
         }
-        let state = session.state().clone();
-        let seen = self.look(&state, Mode::Converge, Some(session)).await?;
-        let plan = self.make_plan(&state, session.head(), &seen, Mode::Converge)?;
-        plan.check_consents()?;
-        self.make(session, &plan).await
+        if session.state().is_empty() {
+            let reader = Reader::new(self.setup.drivers.clone());
+            if !self.count(&reader, &mut Some(session)).await?.is_empty() {
+                // Unless it is the work of whoever has taken over meanwhile.
+                session.renew().await?;
+                return Err(self.lost_ledger());
+            }
+        }
+        let mut report = Report::default();
+        for round in 1.. {
+            let state = session.state().clone();
+            let seen = self.look(&state, Mode::Converge, Some(session)).await?;
+            let plan = self.make_plan(&state, session.head(), &seen, Mode::Converge)?;
+            plan.check_consents()?;
+            let made = self.make(session, &plan, suspect).await?;
+            report.add(made);
+            // What may have been made twice is counted, and the surplus removed, before anybody relies on it.
+            if !std::mem::take(&mut report.doubted) || round == ROUNDS {
+                return self.conclude(session, &plan, report).await;
+            }
+        }
+        Err(Error::internal("rounds without an end"))
     }
 
     async fn apply_in(&self, session: &mut Session, plan: &Plan) -> Result<Applied> {
@@ -256,10 +305,12 @@ impl Engine {
         if plan.graph != Graph::default().hash() {
             self.check_generation(session.state())?;
         }
-        self.make(session, plan).await
+        let report = self.make(session, plan, &mut Suspect::Nothing).await?;
+        self.conclude(session, plan, report).await
     }
 
-    async fn make(&self, session: &mut Session, plan: &Plan) -> Result<Applied> {
+    /// Makes the changes of a plan.
+    async fn make(&self, session: &mut Session, plan: &Plan, suspect: &mut Suspect) -> Result<Report> {
         let usually = plan.usual.typical;
         self.tell(&EventKind::Planned { changes: counted(&plan.counts()), unchanged: plan.unchanged, usually });
         let generation = self.setup.options.generation;
@@ -268,13 +319,27 @@ impl Engine {
             // Before the first change, so that an older replica that takes over from a dead newer one knows.
             session.commit(vec![Record::Generation { number: generation }]).await?;
         }
-        let report = run(self.setup.clone(), session, plan).await.into_result()?;
-        if destroys {
+        let report = run(self.setup.clone(), session, plan).await;
+        if report.doubted {
+            *suspect = Suspect::LateCalls;
+            if report.stopped.is_none() {
+                session.commit(vec![Record::Recheck]).await?;
+                *suspect = Suspect::Nothing;
+            }
+        }
+        report.into_result()
+    }
+
+    /// Writes down that everything is as the plan wanted it, and what the declarations hand out.
+    async fn conclude(&self, session: &mut Session, plan: &Plan, report: Report) -> Result<Applied> {
+        if plan.graph == Graph::default().hash() {
             return Ok(Applied { outputs: None, report });
         }
+        let generation = self.setup.options.generation;
         let outputs = self.resolve_outputs(session.state())?;
         let specs = self.setup.specs.iter().map(|(name, now)| (name.clone(), now.json.clone())).collect();
-        let converged = Converged { graph: plan.graph.clone(), generation, outputs: outputs.clone(), specs };
+        let recheck = session.state().recheck == Recheck::Due;
+        let converged = Converged { graph: plan.graph.clone(), generation, outputs: outputs.clone(), specs, recheck };
         session.release(vec![Record::Converged(Box::new(converged))]).await?;
         let resources = session.state().resources.len();
         self.tell(&EventKind::Converged { resources, mutations: report.mutations });
@@ -394,6 +459,15 @@ impl Engine {
             .hint("use credentials and a region of the pinned target, or a ledger of its own for the other one")),
             _ => Ok(()),
         }
+    }
+
+    /// How long a call may be on its way, and what it made out of sight.
+    fn longest_doubt(&self) -> Duration {
+        let lags = self.setup.expanded.graph.iter().filter_map(|resource| {
+            let of = self.setup.catalog.get(&resource.type_name).ok()?;
+            (of.identity == IdentityClass::Tagged).then_some(of.lag)
+        });
+        absence(lags.max().unwrap_or_default() + self.setup.options.call_timeout)
     }
 
     fn lost_ledger(&self) -> Error {

@@ -6,7 +6,7 @@ use super::run::{Phase, Run, Then, millis, text};
 use crate::driver;
 use crate::event::EventKind;
 use crate::ledger::Record;
-use crate::resource::{Address, Properties, Verb};
+use crate::resource::{Address, IdentityClass, Properties, Verb};
 use crate::{Code, Error, Remains};
 
 impl Run<'_> {
@@ -140,6 +140,10 @@ impl Run<'_> {
         }
     }
 
+    fn is_tagged(&self, type_name: &str) -> bool {
+        self.setup.catalog.get(type_name).is_ok_and(|of| of.identity == IdentityClass::Tagged)
+    }
+
     pub(super) fn sum_up(&mut self) {
         for (op, operation) in self.ops.iter().zip(&self.plan.operations) {
             let address = operation.slot.address.clone();
@@ -148,6 +152,8 @@ impl Run<'_> {
                 _ if op.called => self.report.abandoned.push(address),
                 _ => self.report.not_started.push(address),
             }
+            let unclear = op.doubt.is_some() || (op.called && op.phase != Phase::Ended);
+            self.report.doubted |= unclear && operation.verb == Verb::Create && self.is_tagged(&operation.type_name);
         }
         if self.cancelled.is_some() && self.report.stopped.is_none() {
             let error = Error::new(Code::Cancelled, "the caller asked to stop").hint("run converge again to continue");

@@ -15,7 +15,13 @@ use crate::{Error, Result};
 /// How often a read that failed in passing is repeated before planning gives up.
 const ATTEMPTS: u32 = 8;
 /// How long to wait before looking again for something that is not to be seen.
-const PAUSE: Duration = Duration::from_secs(2);
+pub(super) const PAUSE: Duration = Duration::from_secs(2);
+
+/// How long something must have been out of sight, by this process's clock, to be gone, when reads lag behind by `lag`:
+/// that long by a clock that runs at twice the right rate.
+pub(super) fn absence(lag: Duration) -> Duration {
+    lag * 2
+}
 
 /// Something to look at until it is known.
 struct Question {
@@ -99,7 +105,8 @@ impl Engine {
             }
         }
         // An interrupted create may have made more than the ledger leads to, and a destroy must leave nothing behind.
-        if mode == Mode::Destroy || state.intents.values().any(|intent| intent.verb == Verb::Create) {
+        let creating = state.intents.values().any(|intent| intent.verb == Verb::Create);
+        if mode == Mode::Destroy || creating || !state.recheck.is_no() {
             seen.found = self.count(&reader, &mut session).await?;
         }
         Ok(seen)
@@ -125,7 +132,7 @@ impl Engine {
     }
 
     /// Everything that bears the stack's marks.
-    async fn count(&self, reader: &Reader, session: &mut Option<&mut Session>) -> Result<Vec<Found>> {
+    pub(super) async fn count(&self, reader: &Reader, session: &mut Option<&mut Session>) -> Result<Vec<Found>> {
         let mut jitter = Jitter::new(&self.setup().options.holder);
         let mut attempt = 0;
         loop {
@@ -160,8 +167,8 @@ impl Engine {
                     Duration::ZERO
                 }
                 // A call of the process that died may still be on its way.
-                Some(_) => of.lag + setup.options.call_timeout,
-                None => of.lag,
+                Some(_) => absence(of.lag + setup.options.call_timeout),
+                None => absence(of.lag),
             };
             questions.insert(slot, Question { identity, lag, looked: began });
         }
@@ -182,7 +189,7 @@ impl Engine {
     }
 
     /// Waits, and says meanwhile that the holder is alive.
-    async fn rest(&self, wait: Duration, session: &mut Option<&mut Session>) -> Result<()> {
+    pub(super) async fn rest(&self, wait: Duration, session: &mut Option<&mut Session>) -> Result<()> {
         let clock = &self.setup().clock;
         let until = clock.now() + wait;
         loop {

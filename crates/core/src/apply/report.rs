@@ -25,6 +25,8 @@ pub struct Report {
     pub mutations: u64,
     /// How long it took on the platform's clock.
     pub took: Duration,
+    /// Whether an object that has only tags may have been made twice, or may come to be after all.
+    pub(super) doubted: bool,
     /// Why everything stopped, when it did: the ledger or the lease was lost, or the caller asked.
     pub stopped: Option<Error>,
 }
@@ -41,6 +43,14 @@ pub struct Problem {
 }
 
 impl Report {
+    /// Adds what a later round of the same work did.
+    pub(super) fn add(&mut self, later: Self) {
+        self.done += later.done;
+        self.mutations += later.mutations;
+        self.took += later.took;
+        self.doubted = later.doubted;
+    }
+
     /// The report itself when everything was done.
     ///
     /// # Errors

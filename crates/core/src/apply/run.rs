@@ -38,6 +38,8 @@ pub(super) struct Run<'a> {
     pub(super) setup: Arc<Setup>,
     pub(super) session: &'a mut Session,
     pub(super) plan: &'a Plan,
+    /// When it began: whatever the ledger held then is at least as old.
+    pub(super) began: Duration,
     /// What was being created when the process before this run ended.
     pub(super) begun: BTreeSet<Slot>,
     /// The plan's hash, which every intent names.
@@ -176,6 +178,7 @@ impl<'a> Run<'a> {
         Ok(Self {
             begun,
             hash: plan.hash(),
+            began: setup.clock.now(),
             setup,
             session,
             plan,
@@ -279,7 +282,7 @@ impl<'a> Run<'a> {
             },
             Happening::Polled { indices, result: Ok(all) } => {
                 for (index, progress) in indices.into_iter().zip(all) {
-                    self.progress(index, progress);
+                    self.polled(index, progress);
                 }
             }
             Happening::Polled { indices, result: Err(error) } => {

@@ -45,6 +45,6 @@ pub use lease::{AcquireOptions, Acquired};
 pub use load::{Loaded, Peek};
 pub use record::{Consent, Entry, FORMAT, Intent, Record, Slot};
 pub use session::{Pending, Session, Written};
-pub use state::{Converged, Failure, Head, Held, Lease, State, same_stack};
+pub use state::{Converged, Failure, Head, Held, Lease, Recheck, State, same_stack};
 pub use store::{Put, Store};
 pub use watch::{Watch, Watched};

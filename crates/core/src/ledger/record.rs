@@ -56,6 +56,8 @@ pub enum Record {
     Renew,
     /// The holder gives the lease back.
     Release,
+    /// A call may have made something that no intent leads to any more: the cloud has to be counted once more.
+    Recheck,
     /// A mutating call is about to be made.
     Intent(Box<Intent>),
     /// The cloud accepted the call and named the object.
@@ -124,6 +126,7 @@ impl Record {
         "lease",
         "renew",
         "release",
+        "recheck",
         "intent",
         "accepted",
         "done",
@@ -145,6 +148,7 @@ impl Record {
             Self::Lease { .. } => "lease",
             Self::Renew => "renew",
             Self::Release => "release",
+            Self::Recheck => "recheck",
             Self::Intent(_) => "intent",
             Self::Accepted { .. } => "accepted",
             Self::Done { .. } => "done",

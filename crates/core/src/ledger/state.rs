@@ -46,6 +46,9 @@ pub struct State {
     /// The generation of the configuration that was deployed last, converged or not; 0 when none had a number.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub generation: u64,
+    /// Whether something of ours may stand in the cloud that nothing here leads to.
+    #[serde(default, skip_serializing_if = "Recheck::is_no")]
+    pub recheck: Recheck,
     /// How often the lease was taken since something last got done.
     #[serde(default, skip_serializing_if = "is_none")]
     pub attempts: u32,
@@ -67,6 +70,31 @@ pub struct Lease {
     pub holder: Option<String>,
     /// How many milliseconds without an entry of the holder let others take over.
     pub time_to_live: u64,
+}
+
+/// Whether the cloud must be counted once more.
+///
+/// What has only tags can be made twice: by a holder that slept over the end of its lease and woke with a call on its
+/// lips, or by a create that was repeated while the first one was still on its way. The intent is closed by then. So after
+/// such a thing one more run, which begins after it was known, compares a census with the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recheck {
+    /// There is no reason to.
+    #[default]
+    No,
+    /// The next run has to.
+    Due,
+    /// The run that has the lease does.
+    UnderWay,
+}
+
+impl Recheck {
+    /// Whether there is no reason to.
+    #[must_use]
+    pub fn is_no(&self) -> bool {
+        *self == Self::No
+    }
 }
 
 /// An object that the ledger knows to exist.
@@ -151,6 +179,9 @@ pub struct Converged {
     pub outputs: AllOutputs,
     /// The declarations' specs as JSON, by `kind/name`: what the next plan compares with to say why something changes.
     pub specs: BTreeMap<String, serde_json::Value>,
+    /// Whether the next run has to count the cloud once more although nothing is wanted: see [`Recheck`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recheck: bool,
 }
 
 impl State {
@@ -173,10 +204,17 @@ impl State {
         match record {
             Record::Target(target) => self.target = Some(target.clone()),
             Record::Lease { holder, epoch, time_to_live } => {
+                self.recheck = match (&self.lease.holder, self.recheck) {
+                    // Whoever had it gave no sign of life, and may not be dead.
+                    (Some(_), _) => Recheck::Due,
+                    (None, Recheck::No) => Recheck::No,
+                    (None, _) => Recheck::UnderWay,
+                };
                 self.lease = Lease { epoch: *epoch, holder: Some(holder.clone()), time_to_live: *time_to_live };
                 self.attempts = self.attempts.saturating_add(1);
             }
             Record::Release => self.lease.holder = None,
+            Record::Recheck => self.recheck = Recheck::Due,
             Record::Renew | Record::Consent(_) => {}
             Record::Generation { number } => self.generation = *number,
             Record::Intent(intent) => {
@@ -218,6 +256,9 @@ impl State {
             }
             Record::Converged(converged) => {
                 self.converged = Some((**converged).clone());
+                if self.recheck == Recheck::UnderWay {
+                    self.recheck = Recheck::No;
+                }
                 self.attempts = 0;
                 self.specs.clear();
             }

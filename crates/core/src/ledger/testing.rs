@@ -294,5 +294,6 @@ pub(super) fn converged(graph: &str) -> Record {
         generation: 0,
         outputs: AllOutputs::default(),
         specs: BTreeMap::new(),
+        recheck: false,
     }))
 }

@@ -249,7 +249,7 @@ impl Case {
     pub(super) fn settle(&mut self) {
         let specs = self.specs.iter().map(|(name, now)| (name.clone(), now.json.clone())).collect();
         let converged =
-            Converged { graph: self.expanded().graph.hash(), generation: 0, outputs: AllOutputs::default(), specs };
+            Converged { graph: self.expanded().graph.hash(), generation: 0, outputs: AllOutputs::default(), specs, recheck: false };
         self.record(Record::Converged(Box::new(converged)));
     }
 

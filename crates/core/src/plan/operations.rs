@@ -215,8 +215,8 @@ impl<'d> Assembly<'d> {
             id: Some(object.id.to_owned()),
             attributes: Vec::new(),
             reasons: reasons.clone(),
-            risk: risk(of, Change::Delete, &[], *leftover),
-            needs_consent: object.protected || of.holds_data,
+            risk: if object.twin { Risk::None } else { risk(of, Change::Delete, &[], *leftover) },
+            needs_consent: !object.twin && (object.protected || of.holds_data),
             origin: None,
         });
         let deletion = self.delete(object, of, step, false);

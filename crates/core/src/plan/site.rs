@@ -21,6 +21,8 @@ pub(super) struct Object<'a> {
     pub(super) protected: bool,
     pub(super) observed: Option<&'a Observed>,
     pub(super) standing: Standing<'a>,
+    /// Whether it was made once too often: another object bears the same marks, and nothing refers to this one.
+    pub(super) twin: bool,
 }
 
 impl Object<'_> {

@@ -6,7 +6,7 @@ use super::look::Seen;
 use super::site::{Missing, Object, Site, Standing};
 use crate::driver::{Found, Observation, Observed};
 use crate::ledger::{Held, Intent, Slot, State};
-use crate::resource::{Address, Api, Catalog, Marks, Ownership, Properties, Value, Verb};
+use crate::resource::{Address, Api, Catalog, IdentityClass, Marks, Ownership, Properties, Value, Verb};
 use crate::{Code, Error, Problems};
 
 static NONE: BTreeSet<Address> = BTreeSet::new();
@@ -122,6 +122,7 @@ impl<'a> Survey<'a, '_> {
             protected: held.protected,
             observed,
             standing,
+            twin: false,
         }))
     }
 
@@ -178,6 +179,7 @@ impl<'a> Survey<'a, '_> {
                 protected: intent.protected,
                 observed: Some(observed),
                 standing: if deleting { Standing::Deleting } else { Standing::Made },
+                twin: false,
             };
             let site = self.site(&slot.address);
             if deleting || outdated || site.made.is_some() || site.open.is_some() {
@@ -211,9 +213,19 @@ impl<'a> Survey<'a, '_> {
             }
             let slot = Slot::new(&found.marks.address, found.marks.generation);
             let taken = state.deposed.contains_key(&slot) || state.intents.contains_key(&slot);
-            let of = self.catalog.get(&found.type_name);
-            let protected = of.is_ok_and(|of| of.holds_data);
+            let of = self.catalog.get(&found.type_name).ok();
+            let holds_data = of.is_some_and(|of| of.holds_data);
+            let tagged = of.is_some_and(|of| of.identity == IdentityClass::Tagged);
             let site = self.site(&found.marks.address);
+            // One create that was sent twice: what nothing refers to has never been used.
+            let same = |other: &Object<'_>| {
+                other.slot.generation == slot.generation && other.type_name == found.type_name && other.id != found.id
+            };
+            let recorded = |other: &&Object<'_>| !matches!(other.standing, Standing::Found);
+            let twin = tagged
+                && !referred.contains(found.id.as_str())
+                && site.held.iter().chain(&site.made).filter(recorded).any(same);
+            let protected = holds_data && !twin;
             let first = site.held.is_none() && site.made.is_none() && site.open.is_none() && !taken;
             let first = first && !site.gone.iter().any(|gone| gone.slot.generation >= slot.generation);
             let slot = if first {
@@ -236,6 +248,7 @@ impl<'a> Survey<'a, '_> {
                 protected,
                 observed: Some(&found.observed),
                 standing: Standing::Found,
+                twin,
             };
             if first {
                 site.made = Some(object);

@@ -120,7 +120,7 @@ impl Chaos {
             delayed: draw(200),
             slow: draw(200),
             no_capacity: draw(60),
-            failing: 0,
+            failing: draw(30),
             partial: draw(300),
             stale: draw(500),
             store_down: draw(100),
@@ -130,7 +130,7 @@ impl Chaos {
             pause: draw(30),
             longest_pause: Duration::from_secs(draw(300).into()),
             permission_lag: Duration::from_secs(draw(420).into()),
-            index_lag: Duration::ZERO,
+            index_lag: Duration::from_secs(draw(120).into()),
         }
     }
 
