@@ -372,7 +372,10 @@ impl State {
         let held =
             self.resources.iter().map(|(address, held)| (Slot::new(address, held.generation), Some(held.id.as_str())));
         let deposed = self.deposed.iter().map(|(slot, held)| (slot.clone(), Some(held.id.as_str())));
-        let open = self.intents.iter().filter(|(_, intent)| intent.verb == Verb::Create);
+        let open = self.intents.iter().filter(|(slot, intent)| {
+            let is_held = self.resources.get(&slot.address).is_some_and(|held| held.generation == slot.generation);
+            intent.verb == Verb::Create || !(is_held || self.deposed.contains_key(slot))
+        });
         held.chain(deposed).chain(open.map(|(slot, intent)| (slot.clone(), intent.id.as_deref())))
     }
 
