@@ -238,6 +238,8 @@ impl Engine {
         self.check_target(session.state())?;
         self.check_generation(session.state())?;
         if session.state().is_empty() && !self.bears_our_marks().await?.is_empty() {
+            // Unless they are the work of whoever took the lease while this process stood still.
+            session.renew().await?;
             return Err(self.lost_ledger());
         }
         let state = session.state().clone();
