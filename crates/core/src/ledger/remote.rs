@@ -59,7 +59,10 @@ impl Endpoint {
             "http" if self.plain && local => {}
             "http" if self.plain => return refused("plain HTTP leaves this machine", "use https"),
             _ => {
-                return refused("an endpoint is an https URL", "use https, or name an emulator on this machine as such");
+                return refused(
+                    "an endpoint is an https URL",
+                    "use https, or name an emulator on this machine as such",
+                );
             }
         }
         Ok(self.url.as_str().trim_end_matches('/').to_owned())
