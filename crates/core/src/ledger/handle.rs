@@ -74,8 +74,8 @@ impl Ledger {
         ledger
     }
 
-    /// A ledger in a folder of this machine, durable before a write returns. Each stack's part of it is made for its
-    /// owner only.
+    /// A ledger in a folder of this machine, durable before a write returns. What is made in it, folders and files, is
+    /// its owner's only.
     ///
     /// # Errors
     /// [`Code::LedgerUnavailable`] when the folder cannot be made or opened.
@@ -102,6 +102,12 @@ impl Ledger {
     #[must_use]
     pub fn with_clock(&self, clock: Arc<dyn Clock>) -> Self {
         Self { shared: self.shared.clone(), clock }
+    }
+
+    /// The store beneath: to be wrapped by another one, or looked into.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
     }
 
     /// The clock that leases go by.

@@ -24,7 +24,12 @@
 //! [`Session::remaining`] before each mutation. An older copy of a whole ledger put back is a valid ledger; that what it
 //! lacks exists is found out by a census.
 
+#[cfg(feature = "azure-blob")]
+pub mod azure_blob;
+#[cfg(feature = "cloud-storage")]
+pub mod cloud_storage;
 mod codec;
+mod folder;
 mod handle;
 mod key;
 mod lease;
@@ -32,6 +37,10 @@ mod load;
 mod object_store;
 mod publish;
 mod record;
+#[cfg(any(feature = "azure-blob", feature = "cloud-storage", feature = "s3"))]
+mod remote;
+#[cfg(feature = "s3")]
+pub mod s3;
 mod session;
 mod state;
 mod store;

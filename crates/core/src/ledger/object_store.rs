@@ -1,16 +1,19 @@
 //! Ledgers in whatever the `object_store` crate reaches: memory, folders, S3, Cloud Storage, Azure Blob.
 
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream::{BoxStream, TryStreamExt, iter, try_unfold};
 use futures_util::{FutureExt, StreamExt};
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
-use super::{Ledger, Put, Store, is_entry_key};
+use super::{Ledger, Put, Store, folder, is_entry_key};
 use crate::{Code, Error, Result, Retry};
 
 impl Ledger {
@@ -25,34 +28,65 @@ impl Ledger {
 }
 
 /// A store of the `object_store` crate.
-#[derive(Debug)]
 pub(super) struct Objects {
     store: Arc<dyn ObjectStore>,
     prefix: ObjectPath,
     /// Set for a folder of this machine, whose parts are made for their owner only.
-    folder: Option<PathBuf>,
+    folder: Option<LocalFileSystem>,
+    /// Set where a listing can be asked for a few keys instead of a thousand.
+    pages: Option<Arc<dyn PaginatedListStore>>,
 }
 
 impl Objects {
     pub(super) fn of(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, prefix: ObjectPath::default(), folder: None }
+        Self { store, prefix: ObjectPath::default(), folder: None, pages: None }
     }
 
     pub(super) fn folder(path: &Path) -> Result<Self> {
         let open = || {
-            make_private(path).map_err(failed)?;
-            Ok(Arc::new(LocalFileSystem::new_with_prefix(path)?.with_fsync(true)))
+            folder::make_private(path).map_err(failed)?;
+            LocalFileSystem::new_with_prefix(path)
         };
-        let store = open().map_err(|error: object_store::Error| {
+        let files = open().map_err(|error: object_store::Error| {
             Error::new(Code::LedgerUnavailable, format!("the ledger's folder cannot be opened: {}", path.display()))
                 .because(error)
                 .hint("name a folder that this user may write")
         })?;
-        Ok(Self { folder: Some(path.to_owned()), ..Self::of(store) })
+        Ok(Self { folder: Some(files.clone()), ..Self::of(Arc::new(files)) })
+    }
+
+    /// A store that lists in order and in pages.
+    #[cfg(any(feature = "azure-blob", feature = "cloud-storage", feature = "s3"))]
+    pub(super) fn paged<S: ObjectStore + PaginatedListStore>(store: Arc<S>, prefix: &str) -> Result<Self> {
+        Ok(Self { prefix: path(prefix)?, pages: Some(store.clone()), ..Self::of(store) })
     }
 
     fn path(&self, key: &str) -> Result<ObjectPath> {
         path(&if self.prefix.as_ref().is_empty() { key.to_owned() } else { format!("{}/{key}", self.prefix) })
+    }
+
+    /// Everything below a path, page by page where that can be done.
+    fn listing(&self, below: &ObjectPath) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        let Some(pages) = self.pages.clone() else { return self.store.list(Some(below)) };
+        let below = format!("{below}/");
+        try_unfold(Some(None), move |token: Option<Option<String>>| {
+            let (pages, below) = (pages.clone(), below.clone());
+            async move {
+                let Some(page_token) = token else { return Ok::<_, object_store::Error>(None) };
+                let options = PaginatedListOptions { max_keys: Some(COMPARED), page_token, ..Default::default() };
+                let page = pages.list_paginated(Some(&below), options).await?;
+                Ok(Some((iter(page.result.objects.into_iter().map(Ok)), page.page_token.map(Some))))
+            }
+        })
+        .try_flatten()
+        .boxed()
+    }
+}
+
+/// Without what the store's client knows: credentials.
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Objects").field("store", &self.store.to_string()).field("prefix", &self.prefix).finish()
     }
 }
 
@@ -60,16 +94,21 @@ impl Objects {
 impl Store for Objects {
     async fn put_if_absent(&self, key: &str, bytes: Bytes) -> Result<Put> {
         let path = self.path(key)?;
-        if let Some(folder) = &self.folder {
-            let stack = key.split('/').next().unwrap_or_default();
-            make_private(&folder.join(stack)).map_err(|error| unavailable(failed(error), key))?;
-        }
-        match self.store.put_opts(&path, PutPayload::from_bytes(bytes), PutMode::Create.into()).await {
-            Ok(_) => Ok(Put::Created),
+        let put = match &self.folder {
+            Some(files) => match files.path_to_filesystem(&path) {
+                Ok(path) => blocking(move || folder::create(&path, &bytes).map_err(failed)).await,
+                Err(error) => Err(error),
+            },
+            None => {
+                let put = self.store.put_opts(&path, PutPayload::from_bytes(bytes), PutMode::Create.into()).await;
+                put.map(|_| Put::Created)
+            }
+        };
+        match put {
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
                 Ok(Put::Exists)
             }
-            Err(error) => Err(unavailable(error, key)),
+            put => put.map_err(|error| unavailable(error, key)),
         }
     }
 
@@ -85,7 +124,7 @@ impl Store for Objects {
 
     async fn newest(&self, prefix: &str) -> Result<Option<String>> {
         let below = self.path(prefix.trim_end_matches('/'))?;
-        let mut listing = self.store.list(Some(&below));
+        let mut listing = self.listing(&below);
         let mut newest: Option<String> = None;
         // Folders list in any order.
         let mut ordered = self.folder.is_none();
@@ -130,6 +169,10 @@ fn path(text: &str) -> Result<ObjectPath> {
 }
 
 fn unavailable(error: object_store::Error, key: &str) -> Error {
+    #[cfg(any(feature = "azure-blob", feature = "cloud-storage", feature = "s3"))]
+    if let Some(failure) = super::remote::failure(&error, key) {
+        return failure.because(error);
+    }
     let (code, message, retry, hint) = match &error {
         object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. } => (
             Code::LedgerUnconditional,
@@ -157,31 +200,22 @@ fn failed(error: std::io::Error) -> object_store::Error {
     object_store::Error::Generic { store: "folder", source: Box::new(error) }
 }
 
-/// Makes a folder, and those above it, for the owner only, and makes sure that it survives a power cut.
-fn make_private(path: &Path) -> std::io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
+/// Does what blocks where that is allowed, as `object_store` does.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> object_store::Result<T> + Send + 'static,
+) -> object_store::Result<T> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => runtime.spawn_blocking(work).await?,
+        Err(_) => work(),
     }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    make_private(parent)?;
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(path) {
-        // Somebody else was faster.
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => {}
-        done => done?,
-    }
-    #[cfg(unix)]
-    std::fs::File::open(parent)?.sync_all()?;
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::stream::BoxStream;
+    use std::path::PathBuf;
+
     use object_store::memory::InMemory;
-    use object_store::{GetOptions, GetResult, ListResult, ObjectMeta, PutOptions, PutResult};
+    use object_store::{GetOptions, GetResult, ListResult, PutOptions, PutResult};
 
     use super::super::testing::{converged, done, intent, session, stack};
     use super::super::{Acquired, key, testing};
@@ -301,8 +335,13 @@ mod tests {
         // The folder itself was made by somebody with looser habits.
         std::fs::create_dir_all(&folder.0).unwrap();
         session(&Ledger::folder(&folder.0).unwrap(), "a").await;
-        let mode = std::fs::metadata(folder.0.join("inferloop-dev")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700);
+        let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let entries = folder.0.join("inferloop-dev/entries");
+        assert_eq!((mode(folder.0.join("inferloop-dev")), mode(entries.clone())), (0o700, 0o700));
+        assert_eq!(mode(folder.0.join("inferloop-dev/probe")), 0o600);
+        let files: Vec<_> = std::fs::read_dir(&entries).unwrap().map(|file| file.unwrap().path()).collect();
+        assert_eq!(files.len(), 1, "an entry and no staged file: {files:?}");
+        assert_eq!(mode(files[0].clone()), 0o600);
     }
 
     #[tokio::test]
