@@ -15,7 +15,7 @@ use crate::clock::{Clock, drive};
 use crate::driver::{Drivers, Found, Reader, Target};
 use crate::event::{EventKind, Events, counted};
 use crate::graph::{Expanded, Graph};
-use crate::ledger::{AcquireOptions, Acquired, Converged, Head, Ledger, Record, Session, State, Watched};
+use crate::ledger::{AcquireOptions, Acquired, Converged, Head, Ledger, Loaded, Record, Session, State, Watched};
 use crate::plan::{self, Mode, Plan, Seen, SpecNow};
 use crate::resource::{Catalog, ResourceType, StackId, TargetField, Value, Verb};
 use crate::scope::AllOutputs;
@@ -240,9 +240,11 @@ impl Engine {
         if session.state().is_empty() && !self.bears_our_marks().await?.is_empty() {
             return Err(self.lost_ledger());
         }
-        let state = session.state().clone();
+        let state = session.snapshot();
         let seen = self.look(&state, Mode::Converge, Some(session)).await?;
         let plan = self.make_plan(&state, session.head(), &seen, Mode::Converge)?;
+        // What is not needed any more makes room.
+        drop((state, seen));
         plan.check_consents()?;
         self.make(session, &plan).await
     }
@@ -297,10 +299,12 @@ impl Engine {
         let setup = &self.setup;
         let options = AcquireOptions::new(&setup.options.holder, setup.target.clone());
         let options = options.time_to_live(setup.options.time_to_live);
+        let mut known = Loaded::default();
         if until == Until::Settled {
-            self.pause_after_failures().await?;
+            known = setup.ledger.load(&setup.stack).await?;
+            self.pause_after_failures(&known.state).await?;
         }
-        let mut watch = match setup.ledger.acquire(&setup.stack, &options).await? {
+        let mut watch = match setup.ledger.acquire_on(&setup.stack, &options, known).await? {
             Acquired::Session(session) => return Ok(Some(self.taken(*session))),
             Acquired::Held(watch) => watch,
         };
@@ -320,7 +324,7 @@ impl Engine {
                 }
                 Watched::Converged(_) | Watched::Released | Watched::Expired => {
                     if until == Until::Settled {
-                        self.pause_after_failures().await?;
+                        self.pause_after_failures(watch.load().await?).await?;
                     }
                     if let Some(session) = watch.acquire().await? {
                         return Ok(Some(self.taken(*session)));
