@@ -155,10 +155,10 @@ impl Cloud {
     /// What a graph takes at least here: the longest chain of creates with their round trips.
     pub(crate) fn critical_path(&self, graph: &Graph) -> Duration {
         let mut ends: BTreeMap<Address, Duration> = BTreeMap::new();
-        for address in graph.order().unwrap() {
-            let resource = graph.get(&address).unwrap();
-            let start = resource.dependencies().iter().map(|on| ends[on]).max().unwrap_or_default();
-            ends.insert(address.clone(), start + self.0.round_trip + self.takes(&resource.type_name, &address));
+        for (resource, dependencies) in graph.order() {
+            let address = &resource.address;
+            let start = dependencies.iter().map(|on| ends[on]).max().unwrap_or_default();
+            ends.insert(address.clone(), start + self.0.round_trip + self.takes(&resource.type_name, address));
         }
         ends.into_values().max().unwrap_or_default()
     }

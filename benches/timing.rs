@@ -123,7 +123,7 @@ pub(crate) fn limited(cloud: &'static str, calls: usize) {
         "azure" => (Api::Azure, 200.0, 10.0, false),
         _ => (Api::Gcp, 1_500.0, 25.0, true),
     };
-    // Alone, with others taking three of ten, and without knowing of any limit.
+    // Alone, with others taking three of ten, and without knowing the limit.
     for (case, share, known) in [("alone", 1.0, true), ("shared", 0.7, true), ("unknown", 1.0, false)] {
         let bucket = Bucket::new(burst * share, rate * share, window);
         let types = vec![thing("limited", api, Usual::seconds(0, 0, 0))];
@@ -131,7 +131,7 @@ pub(crate) fn limited(cloud: &'static str, calls: usize) {
         let limits = Limits::new();
         if !known {
             let key = LimitKey::of(api, "123456789012/eu-west-1", "limited", Verb::Create);
-            limits.set(key, Limit::None);
+            limits.set(key, Limit::Unknown);
         }
         let all = (0..calls).map(|index| shapes::resource(index, "limited", "before"));
         let graph = Graph::new(all.map(|resource| (resource.address.clone(), resource)).collect()).unwrap();

@@ -1,6 +1,7 @@
 //! Secrets given by the caller: a name, a keyed fingerprint, and a value that nothing can print or write down.
 
 use std::fmt;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +12,9 @@ use sha2::Sha256;
 /// What is compared, shown and written to the ledger is the name and a fingerprint keyed with the caller's own key;
 /// the value itself reaches only the driver.
 #[derive(Clone)]
-pub struct Secret {
+pub struct Secret(Arc<Inner>);
+
+struct Inner {
     name: String,
     fingerprint: String,
     value: Option<SecretString>,
@@ -23,31 +26,31 @@ impl Secret {
     pub fn new(name: impl Into<String>, value: SecretString, key: &SecretString) -> Self {
         let name = name.into();
         let fingerprint = fingerprint(key, &name, &value);
-        Self { name, fingerprint, value: Some(value) }
+        Self(Arc::new(Inner { name, fingerprint, value: Some(value) }))
     }
 
     /// A secret as the ledger remembers it: without its value.
     #[must_use]
     pub fn remembered(name: impl Into<String>, fingerprint: impl Into<String>) -> Self {
-        Self { name: name.into(), fingerprint: fingerprint.into(), value: None }
+        Self(Arc::new(Inner { name: name.into(), fingerprint: fingerprint.into(), value: None }))
     }
 
     /// The name it was given under.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// The keyed fingerprint of the value, 32 hexadecimal digits.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
-        &self.fingerprint
+        &self.0.fingerprint
     }
 
     /// The value, for a driver that puts it on the wire; `None` when it comes from the ledger.
     #[must_use]
     pub fn value(&self) -> Option<&SecretString> {
-        self.value.as_ref()
+        self.0.value.as_ref()
     }
 }
 
@@ -66,12 +69,12 @@ fn fingerprint(key: &SecretString, name: &str, value: &SecretString) -> String {
 
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.fingerprint == other.fingerprint
+        self.name() == other.name() && self.fingerprint() == other.fingerprint()
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Secret({})", self.name)
+        write!(f, "Secret({})", self.name())
     }
 }

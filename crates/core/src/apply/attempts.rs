@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::converge::Engine;
 use crate::event::EventKind;
+use crate::ledger::State;
 use crate::{Code, Error, Result};
 
 /// So many attempts without progress follow each other freely: a dead holder is replaced without delay.
@@ -17,11 +18,10 @@ impl Engine {
     /// Waits before the lease is taken, the longer the more often it was taken since something last got done. The count
     /// stands in the ledger, so it survives the process; the wait goes by this process's own clock, so nobody has to
     /// write down when an attempt was made.
-    pub(super) async fn pause_after_failures(&self) -> Result<()> {
+    pub(super) async fn pause_after_failures(&self, state: &State) -> Result<()> {
         let setup = self.setup();
-        let state = setup.ledger.load(&setup.stack).await?.state;
         if state.converged.is_none() {
-            self.check_generation(&state)?;
+            self.check_generation(state)?;
         }
         let wait = pause(state.attempts);
         if wait.is_zero() {

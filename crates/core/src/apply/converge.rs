@@ -16,7 +16,9 @@ use crate::clock::{Clock, drive};
 use crate::driver::{Drivers, Found, Reader, Target};
 use crate::event::{EventKind, Events, counted};
 use crate::graph::{Expanded, Graph};
-use crate::ledger::{AcquireOptions, Acquired, Converged, Head, Ledger, Recheck, Record, Session, State, Watched};
+use crate::ledger::{
+    AcquireOptions, Acquired, Converged, Head, Ledger, Loaded, Recheck, Record, Session, State, Watched,
+};
 use crate::plan::{self, Mode, Plan, Seen, SpecNow};
 use crate::resource::{Catalog, IdentityClass, ResourceType, StackId, TargetField, Value, Verb};
 use crate::scope::AllOutputs;
@@ -175,7 +177,8 @@ impl Engine {
     pub async fn converge(&self) -> Result<AllOutputs> {
         self.working(async {
             if let Some(peek) = self.setup.ledger.peek(&self.setup.stack).await?
-                && let Some(converged) = peek.converged().filter(|converged| !converged.recheck)
+                && let Some(converged) = peek.converged()
+                && !self.must_recheck(converged, converged.recheck)
                 && let Some(outputs) = self.settled(converged)
             {
                 return Ok(outputs);
@@ -200,8 +203,9 @@ impl Engine {
             return self.read_outputs().await;
         };
         if *suspect == Suspect::Nothing
-            && session.state().recheck.is_no()
-            && let Some(outputs) = session.state().converged.as_ref().and_then(|converged| self.settled(converged))
+            && let Some(converged) = &session.state().converged
+            && !self.must_recheck(converged, !session.state().recheck.is_no())
+            && let Some(outputs) = self.settled(converged)
         {
             session.release(Vec::new()).await?;
             return Ok(outputs);
@@ -282,9 +286,11 @@ impl Engine {
         }
         let mut report = Report::default();
         for round in 1.. {
-            let state = session.state().clone();
+            let state = session.snapshot();
             let seen = self.look(&state, Mode::Converge, Some(session)).await?;
             let plan = self.make_plan(&state, session.head(), &seen, Mode::Converge)?;
+            // What is not needed any more makes room.
+            drop((state, seen));
             plan.check_consents()?;
             let made = self.make(session, &plan, suspect).await?;
             report.add(made);
@@ -362,10 +368,12 @@ impl Engine {
         let setup = &self.setup;
         let options = AcquireOptions::new(&setup.options.holder, setup.target.clone());
         let options = options.time_to_live(setup.options.time_to_live);
+        let mut known = Loaded::default();
         if until == Until::Settled {
-            self.pause_after_failures().await?;
+            known = setup.ledger.load(&setup.stack).await?;
+            self.pause_after_failures(&known.state).await?;
         }
-        let mut watch = match setup.ledger.acquire(&setup.stack, &options).await? {
+        let mut watch = match setup.ledger.acquire_on(&setup.stack, &options, known).await? {
             Acquired::Session(session) => return Ok(Some(self.taken(*session))),
             Acquired::Held(watch) => watch,
         };
@@ -385,7 +393,7 @@ impl Engine {
                 }
                 Watched::Converged(_) | Watched::Released | Watched::Expired => {
                     if until == Until::Settled {
-                        self.pause_after_failures().await?;
+                        self.pause_after_failures(watch.load().await?).await?;
                     }
                     if let Some(session) = watch.acquire().await? {
                         return Ok(Some(self.taken(*session)));
@@ -419,6 +427,12 @@ impl Engine {
         }
         self.tell(&EventKind::Converged { resources: self.setup.expanded.graph.len(), mutations: 0 });
         Some(converged.outputs.clone())
+    }
+
+    /// Whether this process counts the cloud once more, although nothing is wanted. An older generation changes nothing.
+    fn must_recheck(&self, converged: &Converged, due: bool) -> bool {
+        let &Options { generation, rollback, .. } = &self.setup.options;
+        due && (converged.generation <= generation || rollback)
     }
 
     pub(super) fn check_generation(&self, state: &State) -> Result<()> {

@@ -2,6 +2,11 @@
 //!
 //! Requests are limited, not resources: any number of resources may be in flight. The handle is cheap to clone, and all
 //! platforms of one process that share it are fair to each other and to the account.
+//!
+//! A documented limit is what an account has alone. When a cloud refuses, others use it too, and the rate falls to what
+//! has passed since the cloud last had nothing left; it then grows again, slowly first. What is not used meanwhile is not
+//! lost: the cloud's bucket keeps it. The second half of a burst goes out at twice the rate, so that few requests
+//! are on their way when the first one is refused.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +31,8 @@ pub enum Limit {
         /// How many.
         requests: u32,
     },
+    /// There is a limit, and nobody knows it: it is found out, and the rate grows by a third each second until then.
+    Unknown,
     /// No limit of ours.
     None,
 }
@@ -89,7 +96,47 @@ struct Limiter {
     at: Duration,
     /// Nothing is let through before this moment, because the cloud said so.
     closed_until: Duration,
+    /// Tokens that come back each second, as far as is known.
+    rate: f64,
+    /// When the next request of a burst may go.
+    next: Duration,
+    /// Since the cloud last had nothing left, if it ever did.
+    since: Option<Since>,
 }
+
+/// What happened since a cloud had nothing left: what has passed since then is what came back meanwhile.
+#[derive(Clone, Copy, Debug)]
+struct Since {
+    began: Duration,
+    /// How many requests were let through since then and not refused.
+    passed: f64,
+    /// The last time that it had nothing left.
+    empty: Duration,
+    /// How many were let through since that.
+    recent: f64,
+    /// The rate at that moment, and right after it.
+    before: f64,
+    after: f64,
+    /// Whether that was measured, and not guessed.
+    measured: bool,
+}
+
+/// How much faster than it refills the second half of a burst is used up.
+const BURST_PACE: f64 = 2.0;
+/// What a refusal leaves of a rate when too little has passed to measure it.
+const CUT: f64 = 0.7;
+/// What is left of a measured rate, because the measure counts requests that are still on their way.
+const MARGIN: f64 = 0.97;
+/// So many requests must have passed for a measure.
+const MEASURED: f64 = 8.0;
+/// What passed before so many others says nothing of the rate now.
+const LONG_AGO: f64 = 256.0;
+/// By how much each request lets a rate grow that was never refused: it grows by a third each second.
+const GROWTH: f64 = 0.3;
+/// A limit that nobody knows begins with so many requests at once and as many each second.
+const UNKNOWN: f64 = 10.0;
+/// The slowest that a rate falls to: a request every ten seconds.
+const SLOWEST: f64 = 0.1;
 
 impl Limits {
     /// Limits as the clouds document them.
@@ -115,13 +162,11 @@ impl Limits {
         }
     }
 
-    /// The cloud refused a request of this sort: whatever was left is gone, and nothing goes before `after`.
+    /// The cloud refused a request of this sort: whatever was left is gone, nothing goes before `after`, and from then on
+    /// they go more slowly.
     pub fn refused(&self, key: &LimitKey, now: Duration, after: Duration) {
         let mut limiters = self.lock();
-        let limiter = limiters.entry(key.clone()).or_insert_with(|| Limiter::new(key.documented()));
-        limiter.refill(now);
-        limiter.left = limiter.left.min(0.0);
-        limiter.closed_until = limiter.closed_until.max(now + after);
+        limiters.entry(key.clone()).or_insert_with(|| Limiter::new(key.documented())).refused(now, after);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<LimitKey, Limiter>> {
@@ -131,12 +176,14 @@ impl Limits {
 
 impl Limiter {
     fn new(limit: Limit) -> Self {
-        let left = match limit {
-            Limit::Bucket { burst, .. } => burst,
-            Limit::MinuteWindow { requests } => f64::from(requests),
-            Limit::None => f64::INFINITY,
+        let (left, rate) = match limit {
+            Limit::Bucket { burst, per_second } => (burst, per_second),
+            Limit::MinuteWindow { requests } => (f64::from(requests), 0.0),
+            Limit::Unknown => (UNKNOWN, UNKNOWN),
+            Limit::None => (f64::INFINITY, 0.0),
         };
-        Self { limit, left, at: Duration::ZERO, closed_until: Duration::ZERO }
+        let (at, closed_until, next) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        Self { limit, left, at, closed_until, rate, next, since: None }
     }
 
     fn take(&mut self, now: Duration) -> Result<(), Duration> {
@@ -144,32 +191,104 @@ impl Limiter {
             return Err(self.closed_until - now);
         }
         self.refill(now);
+        let Some(burst) = self.burst() else { return self.take_any(now) };
+        // A wait that rounds to nothing would be asked for again and again while time stands still.
+        let wait = |seconds: f64| Duration::from_secs_f64(seconds).max(Duration::from_millis(1));
+        if self.left < 1.0 {
+            return Err(wait((1.0 - self.left) / self.rate));
+        }
+        if self.left <= burst / 2.0 && now < self.next {
+            return Err(self.next - now);
+        }
+        self.left -= 1.0;
+        self.next = now + wait(1.0 / (BURST_PACE * self.rate));
+        self.grow();
+        Ok(())
+    }
+
+    /// Of a window, or where there is no limit.
+    fn take_any(&mut self, now: Duration) -> Result<(), Duration> {
         if self.left >= 1.0 {
             self.left -= 1.0;
             return Ok(());
         }
-        Err(match self.limit {
-            // A wait that rounds to nothing would be asked for again and again while time stands still.
-            Limit::Bucket { per_second, .. } => {
-                Duration::from_secs_f64((1.0 - self.left) / per_second).max(Duration::from_millis(1))
+        Err(Duration::from_secs((minute(now) + 1) * 60).saturating_sub(now))
+    }
+
+    fn refused(&mut self, now: Duration, after: Duration) {
+        self.refill(now);
+        self.left = self.left.min(0.0);
+        let known = now < self.closed_until;
+        self.closed_until = self.closed_until.max(now + after);
+        if self.burst().is_none() {
+            return;
+        }
+        let fresh = Since {
+            began: now,
+            passed: 0.0,
+            empty: now,
+            recent: 0.0,
+            before: self.rate,
+            after: self.rate,
+            measured: false,
+        };
+        let mut since = self.since.unwrap_or(fresh);
+        since.passed = (since.passed - 1.0).max(0.0);
+        since.recent = (since.recent - 1.0).max(0.0);
+        if !known && self.since.is_some() {
+            if since.passed > LONG_AGO {
+                (since.began, since.passed) = (since.empty, since.recent);
             }
-            Limit::MinuteWindow { .. } => Duration::from_secs((minute(now) + 1) * 60).saturating_sub(now),
-            Limit::None => Duration::ZERO,
-        })
+            (since.empty, since.recent, since.before) = (now, 0.0, self.rate);
+        }
+        let lasted = since.empty.saturating_sub(since.began).as_secs_f64();
+        since.measured = since.passed >= MEASURED && lasted > 0.0;
+        since.after = if since.measured {
+            (since.passed / lasted * MARGIN).min(since.before)
+        } else if lasted > 0.0 {
+            (since.passed.max(1.0) / lasted).min(since.before * CUT)
+        } else {
+            since.before * CUT
+        };
+        since.after = since.after.max(SLOWEST);
+        self.rate = since.after;
+        self.since = Some(since);
+    }
+
+    /// One more was let through: the rate grows, at first so slowly that one in a hundred is refused.
+    fn grow(&mut self) {
+        let most = if let Limit::Bucket { per_second, .. } = self.limit { per_second } else { f64::INFINITY };
+        let grown = match &mut self.since {
+            None => self.rate + GROWTH,
+            Some(since) => {
+                since.passed += 1.0;
+                since.recent += 1.0;
+                let slowly = if since.measured { 1e-4 } else { 1e-2 };
+                since.after * (1.0 + since.recent * slowly + (since.recent / 400.0).powi(3))
+            }
+        };
+        self.rate = grown.min(most);
+    }
+
+    /// How many tokens a bucket holds.
+    fn burst(&self) -> Option<f64> {
+        match self.limit {
+            Limit::Bucket { burst, .. } => Some(burst),
+            Limit::Unknown => Some(self.rate.max(UNKNOWN)),
+            Limit::MinuteWindow { .. } | Limit::None => None,
+        }
     }
 
     fn refill(&mut self, now: Duration) {
-        match self.limit {
-            Limit::Bucket { burst, per_second } => {
-                let passed = now.saturating_sub(self.at).as_secs_f64();
-                self.left = (self.left + passed * per_second).min(burst);
+        if let Some(burst) = self.burst() {
+            let passed = now.saturating_sub(self.at).as_secs_f64();
+            self.left = (self.left + passed * self.rate).min(burst);
+        } else if let Limit::MinuteWindow { requests } = self.limit {
+            if minute(now) > minute(self.at) {
+                self.left = f64::from(requests);
             }
-            Limit::MinuteWindow { requests } => {
-                if minute(now) > minute(self.at) {
-                    self.left = f64::from(requests);
-                }
-            }
-            Limit::None => self.left = f64::INFINITY,
+        } else {
+            self.left = f64::INFINITY;
         }
         self.at = self.at.max(now);
     }
@@ -198,14 +317,29 @@ mod tests {
         std::iter::repeat_with(|| limits.take(key, Duration::from_secs(at))).take_while(Result::is_ok).count()
     }
 
+    /// How many are let through in these milliseconds, each as soon as it may go.
+    fn passed_between(limits: &Limits, key: &LimitKey, from: u64, until: u64) -> usize {
+        let (mut now, until) = (Duration::from_millis(from), Duration::from_millis(until));
+        let mut passed = 0;
+        while now <= until {
+            match limits.take(key, now) {
+                Ok(()) => passed += 1,
+                Err(wait) => now += wait,
+            }
+        }
+        passed
+    }
+
     #[test]
     fn a_bucket_lets_a_burst_through_and_then_its_rate() {
         let limits = Limits::new();
         let key = key(Api::Aws, "ec2:CreateSubnet", Verb::Create);
-        assert_eq!(passed(&limits, &key, 0), 50);
-        assert_eq!(limits.take(&key, Duration::ZERO), Err(Duration::from_millis(200)));
-        assert_eq!(passed(&limits, &key, 2), 10);
-        assert_eq!(passed(&limits, &key, 1_000), 50, "it never holds more than its burst");
+        assert_eq!(passed(&limits, &key, 0), 25, "half of it at once");
+        assert_eq!(limits.take(&key, Duration::ZERO), Err(Duration::from_millis(100)));
+        let rest = passed_between(&limits, &key, 0, 10_000);
+        assert!((25 + 49..=25 + 50).contains(&rest), "the other half, and what came back meanwhile: {rest}");
+        assert!((49..=50).contains(&passed_between(&limits, &key, 10_001, 20_000)));
+        assert_eq!(passed(&limits, &key, 1_000), 25, "it never holds more than its burst");
     }
 
     #[test]
@@ -215,6 +349,82 @@ mod tests {
         assert!(limits.take(&key(Api::Aws, "ec2:CreateVpc", Verb::Create), Duration::ZERO).is_ok());
         passed(&limits, &key(Api::Azure, "virtualNetworks/write", Verb::Create), 0);
         assert!(limits.take(&key(Api::Azure, "managedClusters/write", Verb::Update), Duration::ZERO).is_err());
+    }
+
+    /// Makespan beside what the cloud's bucket allows, and the share of requests that were refused, of so many calls that
+    /// each take a tenth of a second.
+    fn against(limit: Limit, (burst, per_second): (f64, f64), calls: u32) -> (f64, f64) {
+        const ROUND_TRIP: Duration = Duration::from_millis(100);
+        let (mut limiter, mut server) = (Limiter::new(limit), (burst, Duration::ZERO));
+        let mut arriving = std::collections::VecDeque::new();
+        let (mut now, mut waiting, mut done, mut refused) = (Duration::ZERO, calls, 0, 0);
+        while done < calls {
+            if waiting > 0 && limiter.take(now).is_ok() {
+                waiting -= 1;
+                arriving.push_back(now + ROUND_TRIP);
+                continue;
+            }
+            now += Duration::from_millis(1);
+            while let Some(arrived) = arriving.front().copied().filter(|arrives| *arrives <= now) {
+                arriving.pop_front();
+                let (left, at) = server;
+                server = ((left + (arrived - at).as_secs_f64() * per_second).min(burst), arrived);
+                if server.0 >= 1.0 {
+                    server.0 -= 1.0;
+                    done += 1;
+                } else {
+                    refused += 1;
+                    waiting += 1;
+                    limiter.refused(now, Duration::from_millis(200));
+                }
+            }
+        }
+        let bound = (f64::from(calls) - burst) / per_second;
+        (now.as_secs_f64() / bound, f64::from(refused) / f64::from(refused + calls))
+    }
+
+    #[test]
+    fn a_limit_that_nobody_else_uses_is_used_up_and_never_broken() {
+        for limit in [(50.0, 5.0), (200.0, 10.0), (4.0, 0.3)] {
+            let (ratio, refused) = against(Limit::Bucket { burst: limit.0, per_second: limit.1 }, limit, 400);
+            assert!(ratio <= 1.02 && refused == 0.0, "{limit:?}: {ratio}, {refused}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_others_use_too_is_felt_for() {
+        // What is beyond the half of a burst that goes out at once is refused once.
+        for (share, most) in [(0.9, 0.01), (0.7, 0.01), (0.5, 0.01), (0.2, 0.07)] {
+            for calls in [300, 3_000] {
+                let (ratio, refused) =
+                    against(Limit::Bucket { burst: 50.0, per_second: 5.0 }, (50.0 * share, 5.0 * share), calls);
+                assert!(ratio <= 1.02 && refused <= most, "{share} {calls}: {ratio}, {refused}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_limit_that_nobody_knows_is_found_out() {
+        for (limit, calls) in [((50.0, 5.0), 300), ((20.0, 1.0), 300), ((50.0, 5.0), 3_000), ((200.0, 20.0), 3_000)] {
+            let (ratio, refused) = against(Limit::Unknown, limit, calls);
+            assert!(ratio <= 1.02 && refused <= 0.03, "{limit:?} {calls}: {ratio}, {refused}");
+        }
+        let (limits, key) = (Limits::new(), key(Api::Aws, "new:Create", Verb::Create));
+        limits.set(key.clone(), Limit::Unknown);
+        assert!(passed_between(&limits, &key, 0, 15_000) > 1_000);
+    }
+
+    #[test]
+    fn a_rate_grows_back_when_the_others_are_gone() {
+        let limits = Limits::new();
+        let key = key(Api::Aws, "ec2:CreateSubnet", Verb::Create);
+        for second in 1..6 {
+            limits.refused(&key, Duration::from_secs(second), Duration::ZERO);
+        }
+        let slow = passed_between(&limits, &key, 6_000, 16_000);
+        passed_between(&limits, &key, 16_001, 900_000);
+        let fast = passed_between(&limits, &key, 900_001, 910_001);
+        assert!(slow <= 15 && fast >= 49, "{slow}, {fast}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod expand;
 
 pub use expand::{Expanded, expand};
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
@@ -15,6 +15,8 @@ use crate::{Code, Error, Result};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
     resources: BTreeMap<Address, Resource>,
+    /// Each address after what it depends on.
+    order: Vec<(Address, BTreeSet<Address>)>,
 }
 
 impl Graph {
@@ -24,20 +26,19 @@ impl Graph {
     /// [`Code::UnknownReference`] for each dependency that is not among them, [`Code::Cycle`] with the circle.
     pub fn new(resources: BTreeMap<Address, Resource>) -> Result<Self> {
         let mut problems = crate::Problems::default();
+        let mut all = Vec::with_capacity(resources.len());
         for (address, resource) in &resources {
-            for dependency in resource.dependencies() {
-                if !resources.contains_key(&dependency) {
-                    problems.push(
-                        Error::new(Code::UnknownReference, format!("a reference leads to nothing: {dependency}"))
-                            .at(address),
-                    );
-                }
+            let dependencies = resource.dependencies();
+            for dependency in dependencies.iter().filter(|dependency| !resources.contains_key(*dependency)) {
+                problems.push(
+                    Error::new(Code::UnknownReference, format!("a reference leads to nothing: {dependency}"))
+                        .at(address),
+                );
             }
+            all.push((address.clone(), dependencies));
         }
         problems.finish()?;
-        let graph = Self { resources };
-        graph.order()?;
-        Ok(graph)
+        Ok(Self { resources, order: ordered(all)? })
     }
 
     /// The resource at an address.
@@ -63,85 +64,95 @@ impl Graph {
         self.resources.is_empty()
     }
 
-    /// All addresses so that each comes after what it depends on; among equals by address.
-    ///
-    /// # Errors
-    /// [`Code::Cycle`], naming the circle.
-    pub fn order(&self) -> Result<Vec<Address>> {
-        order(&self.resources.iter().map(|(address, resource)| (address.clone(), resource.dependencies())).collect())
+    /// All resources with what each depends on, so that each comes after that; among equals by address.
+    pub fn order(&self) -> impl Iterator<Item = (&Resource, &BTreeSet<Address>)> {
+        self.order.iter().filter_map(|(address, dependencies)| Some((self.resources.get(address)?, dependencies)))
     }
 
     /// A hash of everything that is wanted: 64 hexadecimal digits. Where things were declared does not enter it.
     #[must_use]
     pub fn hash(&self) -> String {
-        let mut hasher = Sha256::new();
+        let mut hashing = Hashing::default();
         for resource in self.resources.values() {
             let Resource { address, type_name, properties, depends_on, cluster, protected, origin: _ } = resource;
-            let line = serde_json::json!([address, type_name, properties, depends_on, cluster, protected]);
-            hasher.update(line.to_string().as_bytes());
-            hasher.update(b"\n");
+            hashing.add(&(address, type_name, properties, depends_on, cluster, protected));
         }
-        hex(&hasher.finalize())
+        hashing.finish()
+    }
+}
+
+/// A hash of JSON texts, one a line.
+#[derive(Default)]
+pub(crate) struct Hashing(Sha256);
+
+impl Hashing {
+    pub(crate) fn add(&mut self, part: &impl serde::Serialize) {
+        // The hash likes long pieces, and the writer writes short ones.
+        let mut line = Vec::with_capacity(2048);
+        // The JSON forms of what is hashed cannot fail, and a list of bytes takes all.
+        let _ = serde_json::to_writer(&mut line, part);
+        line.push(b'\n');
+        self.0.update(&line);
+    }
+
+    /// The hash, 64 hexadecimal digits.
+    pub(crate) fn finish(self) -> String {
+        hex(&self.0.finalize())
     }
 }
 
 /// Bytes as hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// Addresses so that each comes after what it depends on (Kahn's algorithm, among equals by address). Dependencies
-/// outside the map are passed over.
+/// What stands on what, so that each comes after what it depends on (Kahn's algorithm). It comes by address, and among
+/// equals it stays so.
 ///
 /// # Errors
 /// [`Code::Cycle`], naming the circle.
-pub fn order(dependencies: &BTreeMap<Address, BTreeSet<Address>>) -> Result<Vec<Address>> {
-    let mut waiting: BTreeMap<&Address, usize> = BTreeMap::new();
-    let mut dependants: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
-    for (address, needs) in dependencies {
-        let known = needs.iter().filter(|need| dependencies.contains_key(*need));
-        waiting.insert(address, known.clone().count());
-        known.for_each(|need| dependants.entry(need).or_default().push(address));
+fn ordered(all: Vec<(Address, BTreeSet<Address>)>) -> Result<Vec<(Address, BTreeSet<Address>)>> {
+    let place = |address: &Address| all.binary_search_by(|(other, _)| other.cmp(address)).ok();
+    let mut waiting = vec![0_usize; all.len()];
+    let mut dependants: Vec<Vec<usize>> = vec![Vec::new(); all.len()];
+    for (index, (_, needs)) in all.iter().enumerate() {
+        for need in needs.iter().filter_map(place) {
+            waiting[index] += 1;
+            dependants[need].push(index);
+        }
     }
-    let mut ready: VecDeque<&Address> =
-        waiting.iter().filter(|(_, count)| **count == 0).map(|(address, _)| *address).collect();
-    let mut ordered = Vec::with_capacity(dependencies.len());
-    while let Some(address) = ready.pop_front() {
-        ordered.push(address.clone());
-        for dependant in dependants.get(address).into_iter().flatten() {
-            if let Some(count) = waiting.get_mut(dependant) {
-                *count -= 1;
-                if *count == 0 {
-                    ready.push_back(dependant);
-                }
+    let mut order: Vec<usize> = (0..all.len()).filter(|index| waiting[*index] == 0).collect();
+    let mut next = 0;
+    while let Some(index) = order.get(next) {
+        next += 1;
+        for dependant in std::mem::take(&mut dependants[*index]) {
+            waiting[dependant] -= 1;
+            if waiting[dependant] == 0 {
+                order.push(dependant);
             }
         }
     }
-    if ordered.len() == dependencies.len() {
-        return Ok(ordered);
+    if order.len() < all.len() {
+        return Err(cycle(&all, &waiting));
     }
-    Err(cycle(dependencies, &ordered))
+    let mut all: Vec<Option<_>> = all.into_iter().map(Some).collect();
+    Ok(order.into_iter().filter_map(|index| all[index].take()).collect())
 }
 
-fn cycle(dependencies: &BTreeMap<Address, BTreeSet<Address>>, ordered: &[Address]) -> Error {
-    let done: BTreeSet<&Address> = ordered.iter().collect();
-    let next = |address: &Address| {
-        dependencies
-            .get(address)
-            .into_iter()
-            .flatten()
-            .find(|need| dependencies.contains_key(*need) && !done.contains(need))
-    };
-    let Some(start) = dependencies.keys().find(|address| !done.contains(address)) else {
-        return Error::internal("a circle without members");
-    };
-    let mut path = vec![start];
-    while let Some(following) = path.last().and_then(|last| next(last)) {
+/// The circle among those that wait for ever.
+fn cycle(all: &[(Address, BTreeSet<Address>)], waiting: &[usize]) -> Error {
+    let stuck: BTreeMap<&Address, &BTreeSet<Address>> = all
+        .iter()
+        .zip(waiting)
+        .filter(|(_, waits)| **waits > 0)
+        .map(|((address, needs), _)| (address, needs))
+        .collect();
+    let mut path: Vec<&Address> = stuck.keys().take(1).copied().collect();
+    while let Some(following) =
+        path.last().and_then(|last| stuck.get(last)?.iter().find(|need| stuck.contains_key(need)))
+    {
         if let Some(first) = path.iter().position(|seen| *seen == following) {
             let circle: Vec<_> = path[first..].iter().map(|address| address.as_str()).collect();
             return Error::new(

@@ -4,13 +4,12 @@
 //! damage is found before anything is understood. Within a format, readers pass over fields they do not know; a record
 //! of an unknown kind is [`Code::LedgerNewer`], because a fact that is passed over would make the state wrong.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{Entry, FORMAT, Record, same_stack};
+use crate::graph::hex;
 use crate::resource::StackId;
 use crate::{Code, Error, Result};
 
@@ -55,7 +54,7 @@ pub(super) fn decode(bytes: &[u8], stack: &StackId, number: u64) -> Result<Entry
 
 /// What the next entry carries to be chained to the one with these bytes: their hash, 64 hexadecimal digits.
 pub(super) fn hash(bytes: &[u8]) -> String {
-    hex(Sha256::new().chain_update(bytes))
+    hex(&Sha256::digest(bytes))
 }
 
 /// [`Code::LedgerDamaged`] for one entry.
@@ -111,14 +110,7 @@ fn newer(message: String) -> Error {
 }
 
 fn checksum(format: &str, body: &[u8]) -> String {
-    hex(Sha256::new().chain_update(format).chain_update(b"\n").chain_update(body))
-}
-
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&Sha256::new().chain_update(format).chain_update(b"\n").chain_update(body).finalize())
 }
 
 /// How many brackets are open at the deepest place.

@@ -57,11 +57,19 @@ impl Ledger {
     /// - [`Code::InvalidValue`] for options out of range.
     /// - Those of [`Ledger::load`].
     pub async fn acquire(&self, stack: &StackId, options: &AcquireOptions) -> Result<Acquired> {
+        self.acquire_on(stack, options, Loaded::default()).await
+    }
+
+    /// [`Ledger::acquire`] by whoever loaded before. See [`Ledger::load_on`].
+    ///
+    /// # Errors
+    /// As [`Ledger::acquire`].
+    pub async fn acquire_on(&self, stack: &StackId, options: &AcquireOptions, mut known: Loaded) -> Result<Acquired> {
         check(options)?;
         loop {
-            let loaded = self.load(stack).await?;
+            let loaded = self.load_on(stack, std::mem::take(&mut known)).await?;
             if loaded.state.lease.holder.is_some() {
-                return Ok(Acquired::Held(Box::new(Watch::new(self, stack, options, &loaded))));
+                return Ok(Acquired::Held(Box::new(Watch::new(self, stack, options, loaded))));
             }
             if let Some(session) = self.take(stack, options, loaded).await? {
                 return Ok(Acquired::Session(session));

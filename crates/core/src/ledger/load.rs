@@ -45,7 +45,7 @@ pub struct Loaded {
     pub state: State,
     /// Its newest entry.
     pub head: Head,
-    /// How many entries were read.
+    /// How many entries were read for it.
     pub entries: u64,
     pub(super) tail: Tail,
 }
@@ -95,11 +95,26 @@ impl Ledger {
     /// As [`Ledger::peek`]. Entries that are missing, out of order or not chained to each other are
     /// [`Code::LedgerDamaged`](crate::Code::LedgerDamaged).
     pub async fn load(&self, stack: &StackId) -> Result<Loaded> {
+        self.load_on(stack, Loaded::default()).await
+    }
+
+    /// [`Ledger::load`] by whoever loaded before: of what was read then, nothing is read again.
+    ///
+    /// # Errors
+    /// As [`Ledger::load`].
+    pub async fn load_on(&self, stack: &StackId, known: Loaded) -> Result<Loaded> {
         let Some(number) = self.newest(stack).await? else { return Ok(Loaded::default()) };
+        if number == known.head.number {
+            return Ok(known);
+        }
         let newest = self.entry(stack, number).await?;
         let checkpoint = newest.0.checkpoint;
-        let mut fold = Fold { loaded: Loaded::default(), checkpoint };
-        let mut before = std::pin::pin!(self.range(stack, checkpoint.max(1)..number));
+        // A newer checkpoint is the shorter way, and a listing that is behind what is known leads nowhere else.
+        let known =
+            if number > known.head.number && checkpoint <= known.head.number { known } else { Loaded::default() };
+        let start = checkpoint.max(known.head.number + 1);
+        let mut fold = Fold { loaded: known, checkpoint };
+        let mut before = std::pin::pin!(self.range(stack, start..number));
         while let Some(next) = before.next().await {
             let (entry, bytes) = next?;
             fold.take(entry, &bytes)?;
@@ -219,7 +234,7 @@ fn follows(entry: &Entry, head: &Head) -> Result<()> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::testing::{TestClock, TestStore, converged, done, intent, session, slot, stack};
+    use super::super::testing::{Fault, TestClock, TestStore, converged, done, intent, session, slot, stack};
     use super::*;
     use crate::Code;
 
@@ -305,6 +320,38 @@ mod tests {
                 }
             }
             assert!(checkpoints.len() > 4, "{checkpoints:?}");
+        });
+    }
+
+    #[test]
+    fn what_was_loaded_before_is_not_read_again() {
+        let clock = TestClock::default();
+        clock.run(async {
+            let store = TestStore::new(&clock, Duration::ZERO);
+            let mut session = filled(&store.ledger(), 20, 10).await;
+            let ledger = store.ledger();
+            let mut known = ledger.load(&stack()).await.unwrap();
+            let reads = ledger.reads();
+            known = ledger.load_on(&stack(), known).await.unwrap();
+            assert_eq!(ledger.reads() - reads, 1, "the listing alone");
+            // Later on a newer checkpoint is behind what is known, and then the listing is.
+            for change in 0..200 {
+                session.commit(vec![intent(change % 20, change), done(change % 20)]).await.unwrap();
+                if change % 19 == 0 {
+                    let reads = ledger.reads();
+                    known = ledger.load_on(&stack(), known).await.unwrap();
+                    assert!(ledger.reads() - reads <= 1 + 19, "{}", ledger.reads() - reads);
+                    let fresh = store.ledger().load(&stack()).await.unwrap();
+                    assert_eq!((&known.state, &known.head, known.tail), (&fresh.state, &fresh.head, fresh.tail));
+                }
+            }
+            assert!(known.tail.checkpoint > 0);
+            store.gets([Fault::Behind]);
+            let behind = ledger.load_on(&stack(), known.clone()).await.unwrap();
+            assert_eq!(behind.head.number, session.head().number - 1);
+            known = ledger.load_on(&stack(), known).await.unwrap();
+            store.objects().insert(key::entry(&stack(), session.head().number + 1), "rubbish".into());
+            assert_eq!(ledger.load_on(&stack(), known).await.unwrap_err().code(), Code::LedgerDamaged);
         });
     }
 

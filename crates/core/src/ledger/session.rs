@@ -19,6 +19,9 @@ use crate::{Code, Error, Result};
 /// so in a stack that does not grow, checkpoints add a half to what is recorded, however large it is, and a load reads at
 /// most about three times the state.
 const CHECKPOINT_ENTRIES: u64 = 64;
+/// It is also due when so many follow that reading them takes longer than reading the state, although they are small: then
+/// an eighth of its bytes is enough.
+const LONG_TAIL: u64 = 2048;
 
 /// The right to write, and the state as written.
 ///
@@ -38,7 +41,7 @@ pub struct Session {
     holder: String,
     epoch: u64,
     time_to_live: Duration,
-    state: State,
+    state: Arc<State>,
     head: Head,
     tail: Tail,
     /// When the put of the newest entry began.
@@ -77,7 +80,7 @@ impl Session {
             stack: stack.clone(),
             ledger,
             time_to_live,
-            state,
+            state: Arc::new(state),
             head,
             tail,
             in_flight: None,
@@ -89,6 +92,11 @@ impl Session {
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The state as it is now, for whoever writes while he reads. As long as it lives, the next write copies it.
+    pub(crate) fn snapshot(&self) -> Arc<State> {
+        self.state.clone()
     }
 
     /// The newest entry that was settled.
@@ -203,7 +211,7 @@ impl Session {
         match written.outcome? {
             Published::Ours(began) => {
                 let draft = self.in_flight.take().ok_or_else(|| Error::internal("no write is under way"))?;
-                self.state.fold(&draft.entry)?;
+                Arc::make_mut(&mut self.state).fold(&draft.entry)?;
                 self.tail.push(&draft.entry, draft.bytes.len() as u64);
                 self.head = Head { number: draft.entry.number, hash: codec::hash(&draft.bytes) };
                 self.last_put = began;
@@ -280,11 +288,13 @@ impl Session {
         let draft = Draft::new(entry)?;
         let mut tail = self.tail;
         tail.push(&draft.entry, draft.bytes.len() as u64);
-        if tail.entries < CHECKPOINT_ENTRIES || tail.bytes < tail.checkpoint_bytes.saturating_mul(2) {
+        let due = tail.entries >= CHECKPOINT_ENTRIES && tail.bytes / 2 >= tail.checkpoint_bytes
+            || tail.entries >= LONG_TAIL && tail.bytes.saturating_mul(8) >= tail.checkpoint_bytes;
+        if !due {
             return Ok(draft);
         }
         let mut entry = draft.entry;
-        let mut state = self.state.clone();
+        let mut state = State::clone(&self.state);
         state.fold(&entry)?;
         entry.checkpoint = number;
         entry.records.push(Record::Checkpoint(Box::new(state)));
@@ -595,6 +605,28 @@ mod tests {
         assert_eq!((session.remaining(), session.renew_due()), (19 * SECOND, Duration::ZERO));
         clock.run(session.renew()).unwrap();
         assert_eq!((session.remaining(), session.renew_due()), (28 * SECOND, 8 * SECOND));
+    }
+
+    #[test]
+    fn many_small_entries_after_a_large_checkpoint_are_not_left_to_be_read() {
+        let clock = TestClock::default();
+        let (store, mut session) = begin(&clock);
+        let large = |number| {
+            let Record::Intent(mut intent) = intent(number, 0) else { unreachable!() };
+            intent.properties.insert("Policy".into(), "{...}".repeat(1_000).into());
+            Record::Intent(intent)
+        };
+        clock.run(async {
+            session.commit((0..400).map(large).collect()).await.unwrap();
+            let mut longest = 0;
+            for _ in 0..5_000 {
+                session.renew().await.unwrap();
+                longest = longest.max(session.tail().entries);
+            }
+            assert!(session.tail().checkpoint_bytes > 2_000_000);
+            assert_eq!(longest, LONG_TAIL - 1);
+        });
+        assert_eq!(read(&clock, &store).state, *session.state());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{AcquireOptions, Lease, Ledger, Loaded, Peek, Record, Session, codec, key};
+use super::{AcquireOptions, Lease, Ledger, Loaded, Peek, Record, Session, State, codec, key};
 use crate::Result;
 use crate::resource::StackId;
 
@@ -27,6 +27,8 @@ pub struct Watch {
     ledger: Ledger,
     stack: StackId,
     options: AcquireOptions,
+    /// The ledger when it was last loaded.
+    known: Loaded,
     lease: Lease,
     number: u64,
     /// When the head was first seen where it is.
@@ -55,7 +57,7 @@ pub enum Watched {
 }
 
 impl Watch {
-    pub(super) fn new(ledger: &Ledger, stack: &StackId, options: &AcquireOptions, loaded: &Loaded) -> Self {
+    pub(super) fn new(ledger: &Ledger, stack: &StackId, options: &AcquireOptions, loaded: Loaded) -> Self {
         let now = ledger.clock().now();
         Self {
             ledger: ledger.clone(),
@@ -63,6 +65,7 @@ impl Watch {
             options: options.clone(),
             lease: loaded.state.lease.clone(),
             number: loaded.head.number,
+            known: loaded,
             seen: now,
             // Waiters that start together look at different times.
             next_look: now + INTERVAL.mul_f64(fraction(&options.holder)),
@@ -138,15 +141,25 @@ impl Watch {
     /// # Errors
     /// As [`Ledger::acquire`].
     pub async fn acquire(&mut self) -> Result<Option<Box<Session>>> {
-        let loaded = self.ledger.load(&self.stack).await?;
-        let lease = &loaded.state.lease;
-        let expired = loaded.head.number == self.number && self.still() >= Duration::from_millis(lease.time_to_live);
-        if (expired || lease.holder.is_none())
-            && let Some(session) = self.ledger.take(&self.stack, &self.options, loaded).await?
-        {
-            return Ok(Some(session));
+        self.load().await?;
+        let lease = &self.known.state.lease;
+        let expired =
+            self.known.head.number == self.number && self.still() >= Duration::from_millis(lease.time_to_live);
+        if expired || lease.holder.is_none() {
+            let loaded = std::mem::take(&mut self.known);
+            return self.ledger.take(&self.stack, &self.options, loaded).await;
         }
         Ok(None)
+    }
+
+    /// What the ledger says now. Of what this watch loaded before, nothing is read again.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::load`].
+    pub async fn load(&mut self) -> Result<&State> {
+        let known = std::mem::take(&mut self.known);
+        self.known = self.ledger.load_on(&self.stack, known).await?;
+        Ok(&self.known.state)
     }
 
     fn time_to_live(&self) -> Duration {
@@ -160,7 +173,7 @@ impl Watch {
             self.lease = match lease(&peek) {
                 Some(lease) => lease,
                 // The entry that took it is further back.
-                None => self.ledger.load(&self.stack).await?.state.lease,
+                None => self.load().await?.lease.clone(),
             };
         }
         if peek.is_released() {

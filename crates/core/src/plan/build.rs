@@ -126,14 +126,14 @@ pub fn plan(input: &Input<'_>) -> Result<Plan> {
         Mode::Converge => &input.expanded.graph,
         Mode::Destroy => &nothing,
     };
-    for address in graph.order()? {
-        let Some(resource) = graph.get(&address) else { continue };
-        let unused = || Site { unused: input.state.next_generation(&address), ..Site::default() };
-        let site = sites.remove(&address).unwrap_or_else(unused);
+    for (resource, dependencies) in graph.order() {
+        let address = &resource.address;
+        let unused = || Site { unused: input.state.next_generation(address), ..Site::default() };
+        let site = sites.remove(address).unwrap_or_else(unused);
         let decided = catalog
             .get(&resource.type_name)
-            .map_err(|error| error.at(&address))
-            .and_then(|of| decisions.wanted(resource, of, site));
+            .map_err(|error| error.at(address))
+            .and_then(|of| decisions.wanted(resource, dependencies, of, site));
         problems.take(decided);
     }
     for (address, site) in sites {

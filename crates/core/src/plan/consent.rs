@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
-use sha2::{Digest, Sha256};
 
 use super::{Change, Counts, Plan, Reason, Step};
-use crate::graph::hex;
+use crate::graph::Hashing;
 use crate::ledger::{Consent, Head, Held, State};
 use crate::resource::Address;
 use crate::{Code, Error, Problems, Result};
@@ -43,7 +42,7 @@ impl Plan {
         }
         operations.iter().for_each(|operation| hasher.add(operation));
         drift.iter().for_each(|drift| hasher.add(&(&drift.address, &drift.path)));
-        hasher.finish(64)
+        hasher.finish()
     }
 
     /// What must be agreed to, whether it was agreed to or not.
@@ -157,35 +156,6 @@ fn hashed(reason: &Reason) -> Json {
     }
 }
 
-/// A hash of JSON texts, one a line.
-#[derive(Default)]
-struct Hashing(Sha256);
-
-impl Hashing {
-    fn add(&mut self, part: &impl serde::Serialize) {
-        // Neither the hash as a writer nor the JSON forms of these types can fail.
-        let _ = serde_json::to_writer(&mut *self, part);
-        self.0.update(b"\n");
-    }
-
-    fn finish(self, digits: usize) -> String {
-        let mut text = hex(&self.0.finalize());
-        text.truncate(digits);
-        text
-    }
-}
-
-impl std::io::Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// For each address a digest of everything that the ledger knows of it.
 pub(super) fn digests(state: &State) -> BTreeMap<Address, String> {
     let mut parts: BTreeMap<&Address, Hashing> = BTreeMap::new();
@@ -208,7 +178,13 @@ pub(super) fn digests(state: &State) -> BTreeMap<Address, String> {
     for (address, unused) in &state.generations {
         parts.entry(address).or_default().add(&("unused", unused));
     }
-    parts.into_iter().map(|(address, hashing)| (address.clone(), hashing.finish(16))).collect()
+    parts.into_iter().map(|(address, hashing)| (address.clone(), digest(hashing))).collect()
+}
+
+fn digest(hashing: Hashing) -> String {
+    let mut text = hashing.finish();
+    text.truncate(16);
+    text
 }
 
 fn moved(before: &BTreeMap<Address, String>, now: &BTreeMap<Address, String>) -> Vec<String> {

@@ -29,7 +29,7 @@ pub(super) enum Fate {
 pub(super) struct Decision<'a> {
     pub(super) resource: &'a Resource,
     pub(super) of: &'a ResourceType,
-    pub(super) dependencies: BTreeSet<Address>,
+    pub(super) dependencies: &'a BTreeSet<Address>,
     pub(super) fate: Fate,
     /// The object that is kept, changed, adopted or replaced.
     pub(super) object: Option<Object<'a>>,
@@ -90,9 +90,14 @@ impl<'a> Decisions<'a> {
     }
 
     /// Decides on a wanted resource. What it depends on was decided on before.
-    pub(super) fn wanted(&mut self, resource: &'a Resource, of: &'a ResourceType, site: Site<'a>) -> Result<()> {
+    pub(super) fn wanted(
+        &mut self,
+        resource: &'a Resource,
+        dependencies: &'a BTreeSet<Address>,
+        of: &'a ResourceType,
+        site: Site<'a>,
+    ) -> Result<()> {
         let address = &resource.address;
-        let dependencies = resource.dependencies();
         let Site { held, made, open, extra, gone, unused } = site;
         for object in extra {
             self.remove(object, Reason::Deposed, &[]);
@@ -104,9 +109,9 @@ impl<'a> Decisions<'a> {
         let mut gone: Vec<Missing<'a>> = gone.into_iter().chain(other).collect();
         let judged = match (held, made) {
             (Some(held), Some(made)) => {
-                let verdict = self.judge(resource, of, &held, &dependencies)?;
+                let verdict = self.judge(resource, of, &held, dependencies)?;
                 if verdict.forces.is_some() {
-                    let verdict = self.judge(resource, of, &made, &dependencies)?;
+                    let verdict = self.judge(resource, of, &made, dependencies)?;
                     self.remove(held, Reason::Deposed, &[]);
                     Some((made, verdict))
                 } else {
@@ -115,7 +120,7 @@ impl<'a> Decisions<'a> {
                 }
             }
             (Some(object), None) | (None, Some(object)) => {
-                let verdict = self.judge(resource, of, &object, &dependencies)?;
+                let verdict = self.judge(resource, of, &object, dependencies)?;
                 Some((object, verdict))
             }
             (None, None) => None,

@@ -39,6 +39,18 @@ impl Compare<'_> {
         all
     }
 
+    /// What is set when it is made.
+    pub(super) fn made(&self, after: &Properties) -> Vec<Attribute> {
+        let mut all = Vec::with_capacity(after.len());
+        let mut path = Path::default();
+        for (key, after) in after {
+            if *after != Value::Null && !self.of.is_foreign(key) {
+                path.key(key, |path| all.push(self.attribute(path, None, Some(after), !after.is_known())));
+            }
+        }
+        all
+    }
+
     fn maps(&self, path: &mut Path, before: &Properties, after: &Properties, all: &mut Vec<Difference>) {
         let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         for key in keys {
@@ -103,6 +115,16 @@ impl Compare<'_> {
             // The value is not known to the ledger, and nothing in this plan changes it: it stays as it is.
             return None;
         }
+        Some(Difference {
+            attribute: self.attribute(path, before, after, !known),
+            property: path.property().to_owned(),
+            plain: path.plain.clone(),
+            drifted,
+            awaits,
+        })
+    }
+
+    fn attribute(&self, path: &Path, before: Option<&Value>, after: Option<&Value>, unknown: bool) -> Attribute {
         let secret = self.of.is_secret(&path.plain);
         let shown = |value: Option<&Value>| {
             let mut value = value.filter(|_| !secret)?.clone();
@@ -110,20 +132,14 @@ impl Compare<'_> {
             beneath.for_each(|rest| mask(&mut value, rest));
             Some(value)
         };
-        Some(Difference {
-            attribute: Attribute {
-                path: path.shown.clone(),
-                before: shown(before),
-                after: shown(after),
-                unknown: !known,
-                replaces: self.of.replaces_on(&path.plain),
-                secret,
-            },
-            property: path.property().to_owned(),
-            plain: path.plain.clone(),
-            drifted,
-            awaits,
-        })
+        Attribute {
+            path: path.shown.clone(),
+            before: shown(before),
+            after: shown(after),
+            unknown,
+            replaces: self.of.replaces_on(&path.plain),
+            secret,
+        }
     }
 
     /// What the cloud says against what it was told (`expected`), as far as it is wanted still. Properties that the cloud

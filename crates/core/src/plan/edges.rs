@@ -33,14 +33,14 @@ impl<'d> Assembly<'d> {
         for decision in wanted {
             let address = &decision.resource.address;
             let Some(&(first, last)) = self.makes.get(address) else { continue };
-            for on in &decision.dependencies {
+            for on in decision.dependencies {
                 if let Some((_, before)) = self.makes.get(on) {
                     self.raw.edge(*before, first, Strength::Hard);
                 }
             }
             // What was replaced goes after those who used it have turned to its successor.
             let used = decision.object.as_ref().map(|object| object.dependencies).into_iter().flatten();
-            let used: BTreeSet<&Address> = used.chain(&decision.dependencies).chain([address]).collect();
+            let used: BTreeSet<&Address> = used.chain(decision.dependencies).chain([address]).collect();
             for on in used.into_iter().filter(|_| decision.fate != Fate::Settle) {
                 let follows = on == address || decision.dependencies.contains(on);
                 for deletion in at.get(on).into_iter().flatten().map(|index| &self.deletions[*index]) {

@@ -48,7 +48,7 @@ impl Known<'_> {
             Value::Reference(reference) => self.value(reference).cloned(),
             _ => None,
         };
-        properties.iter().map(|(name, value)| (name.clone(), value.resolve(&known))).collect()
+        properties.resolve(&known)
     }
 
     fn value(&self, reference: &Reference) -> Option<&Value> {

@@ -8,7 +8,6 @@ use super::known::{Known, at_mut, without_foreign};
 use super::order::{Raw, Strength};
 use super::risk::risk;
 use super::site::{Missing, Object, Standing};
-use super::survey::nothing;
 use super::{Attribute, Books, Change, Operation, Reason, Risk, Step};
 use crate::Result;
 use crate::ledger::Slot;
@@ -73,10 +72,8 @@ impl<'d> Assembly<'d> {
         };
         let attributes: Vec<Attribute> = match fate {
             Fate::Create => {
-                let wanted = self.known.resolve(properties);
                 let fresh = |reference: &crate::resource::Reference| self.known.changes(reference);
-                let all = Compare { of, fresh: &fresh }.applied(nothing(), &wanted);
-                all.into_iter().map(|difference| difference.attribute).collect()
+                Compare { of, fresh: &fresh }.made(&self.known.resolve(properties))
             }
             _ => differences.iter().map(|difference| difference.attribute.clone()).collect(),
         };

@@ -6,11 +6,10 @@ use super::look::Seen;
 use super::site::{Missing, Object, Site, Standing};
 use crate::driver::{Found, Observation, Observed};
 use crate::ledger::{Held, Intent, Slot, State};
-use crate::resource::{Address, Api, Catalog, IdentityClass, Marks, Ownership, Properties, Value, Verb};
+use crate::resource::{Address, Api, Catalog, IdentityClass, Marks, Ownership, Value, Verb};
 use crate::{Code, Error, Problems};
 
 static NONE: BTreeSet<Address> = BTreeSet::new();
-static NOTHING: Properties = Properties::new();
 
 /// Puts ledger and cloud together, address by address.
 pub(super) fn survey<'a>(
@@ -358,9 +357,4 @@ fn unresolved(slot: &Slot, what: &str) -> Error {
     Error::new(Code::Unresolved, format!("{what}: {slot}"))
         .at(&slot.address)
         .hint("nothing was changed; run again once the cloud answers")
-}
-
-/// Properties of nothing.
-pub(super) fn nothing() -> &'static Properties {
-    &NOTHING
 }

@@ -3,14 +3,16 @@
 mod address;
 mod catalog;
 mod identity;
+mod properties;
 mod resource_type;
 mod value;
 
 pub use address::{Address, StackId};
 pub use catalog::Catalog;
 pub use identity::{Claim, Identity, Marks, Ownership, RESERVED_DOMAIN, RESERVED_PREFIX};
+pub use properties::Properties;
 pub use resource_type::{Api, IdentityClass, Output, Quota, ResourceType, Shape, TagStyle, Usual, Verb, Verbs};
-pub use value::{Properties, Reference, TargetField, Value};
+pub use value::{Reference, TargetField, Value};
 
 use std::collections::BTreeSet;
 

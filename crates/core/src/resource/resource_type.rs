@@ -164,10 +164,9 @@ impl ResourceType {
 
 /// Whether `path` is one of `paths` or lies beneath one. Indices in `path` are passed over.
 fn lists(paths: &[&str], path: &str) -> bool {
-    let path: Vec<&str> = path.split('.').filter(|step| step.parse::<usize>().is_err()).collect();
     paths.iter().any(|listed| {
-        let listed: Vec<&str> = listed.split('.').collect();
-        path.len() >= listed.len() && path[..listed.len()] == listed[..]
+        let mut steps = path.split('.').filter(|step| step.parse::<usize>().is_err());
+        listed.split('.').all(|step| steps.next() == Some(step))
     })
 }
 

@@ -1,16 +1,15 @@
 //! Property values: JSON, plus what JSON cannot say before an apply: references, secrets, the target.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::de::Error as _;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 
-use super::Address;
+use super::{Address, Properties};
 use crate::secret::Secret;
-
-/// Properties by name, ordered by name.
-pub type Properties = BTreeMap<String, Value>;
 
 /// A value of a native property.
 ///
@@ -147,12 +146,25 @@ impl Value {
     /// Joins whose parts are all known become text.
     #[must_use]
     pub fn resolve(&self, resolve: &dyn Fn(&Value) -> Option<Value>) -> Value {
+        self.resolved(resolve).unwrap_or_else(|| self.clone())
+    }
+
+    /// [`Value::resolve`], or nothing when that changes nothing.
+    pub(super) fn resolved(&self, resolve: &dyn Fn(&Value) -> Option<Value>) -> Option<Value> {
         match self {
-            Self::Reference(_) | Self::Target(_) => resolve(self).unwrap_or_else(|| self.clone()),
-            Self::List(list) => Self::List(list.iter().map(|value| value.resolve(resolve)).collect()),
-            Self::Map(map) => Self::Map(resolve_all(map, resolve)),
+            Self::Reference(_) | Self::Target(_) => resolve(self),
+            Self::List(list) => {
+                let mut changed = None;
+                for (index, value) in list.iter().enumerate() {
+                    if let Some(value) = value.resolved(resolve) {
+                        changed.get_or_insert_with(|| list.clone())[index] = value;
+                    }
+                }
+                changed.map(Self::List)
+            }
+            Self::Map(map) => map.resolved(resolve).map(Self::Map),
             Self::Stored { secret, key } => {
-                Self::Stored { secret: Box::new(secret.resolve(resolve)), key: key.clone() }
+                secret.resolved(resolve).map(|secret| Self::Stored { secret: Box::new(secret), key: key.clone() })
             }
             Self::Join(parts) => {
                 let parts: Vec<_> = parts.iter().map(|part| part.resolve(resolve)).collect();
@@ -165,9 +177,9 @@ impl Value {
                         _ => None,
                     })
                     .collect();
-                text.map_or(Self::Join(parts), Self::Text)
+                Some(text.map_or(Self::Join(parts), Self::Text))
             }
-            other => other.clone(),
+            _ => None,
         }
     }
 
@@ -243,20 +255,111 @@ impl Value {
     }
 }
 
-/// [`Value::resolve`] for a whole map.
-pub(crate) fn resolve_all(map: &Properties, resolve: &dyn Fn(&Value) -> Option<Value>) -> Properties {
-    map.iter().map(|(key, value)| (key.clone(), value.resolve(resolve))).collect()
-}
-
+/// Writes what [`Value::to_json`] makes, without making it.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_json().serialize(serializer)
+        fn only<S: Serializer>(serializer: S, key: &str, value: &impl Serialize) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(Some(1))?;
+            map.serialize_entry(key, value)?;
+            map.end()
+        }
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Integer(value) => serializer.serialize_i64(*value),
+            Self::Number(value) => serializer.serialize_f64(*value),
+            Self::Text(value) => serializer.serialize_str(value),
+            Self::List(list) => list.serialize(serializer),
+            Self::Map(map) => map.serialize(serializer),
+            Self::Reference(reference) => only(serializer, "$ref", &Written(reference)),
+            Self::Join(parts) => only(serializer, "$join", parts),
+            Self::Target(field) => only(serializer, "$target", field),
+            Self::Secret(secret) => only(serializer, "$secret", &[secret.name(), secret.fingerprint()]),
+            Self::Stored { secret, key } => only(serializer, "$stored", &(secret, key)),
+        }
     }
 }
 
+/// A reference as text.
+struct Written<'a>(&'a Reference);
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Reference { target, attribute } = self.0;
+        serializer.collect_str(&format_args!("{target}#{attribute}"))
+    }
+}
+
+/// Reads what [`Value::from_json`] reads, without making JSON of it first.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde_json::Value::deserialize(deserializer).map(Self::from_json).map_err(D::Error::custom)
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Integer(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from_json(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::from_json(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Text(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::Text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut all = Vec::with_capacity(list.size_hint().unwrap_or_default().min(1024));
+        while let Some(value) = list.next_element()? {
+            all.push(value);
+        }
+        Ok(Value::List(all))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut all = BTreeMap::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if all.is_empty() && key.starts_with('$') {
+                // It may be a word of ours, which is the only one in its map.
+                let value: serde_json::Value = map.next_value()?;
+                let special = Value::special(&key, &value);
+                all.insert(key, Value::from_json(value));
+                match (map.next_key::<String>()?, special) {
+                    (None, Some(special)) => return Ok(special),
+                    (None, None) => break,
+                    (Some(key), _) => all.insert(key, map.next_value()?),
+                };
+            } else {
+                all.insert(key, map.next_value()?);
+            }
+        }
+        Ok(Value::Map(all.into()))
     }
 }
 
@@ -281,6 +384,7 @@ from! {
     &str => |value: &str| Value::Text(value.to_owned());
     &String => |value: &String| Value::Text(value.clone());
     Properties => Value::Map;
+    BTreeMap<String, Value> => |map: BTreeMap<String, Value>| Value::Map(map.into());
     Reference => Value::Reference;
     Secret => Value::Secret;
     TargetField => Value::Target;
@@ -334,4 +438,65 @@ macro_rules! join {
     ($($value:expr),* $(,)?) => {
         $crate::resource::Value::Join(::std::vec![$($crate::resource::Value::from($value)),*])
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use secrecy::SecretString;
+
+    use super::*;
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let address = || "aws/network/core/vpc".parse::<Address>().unwrap();
+        let secret = Secret::new("password", SecretString::from("canary"), &SecretString::from("key"));
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            proptest::num::f64::ANY.prop_map(Value::from),
+            "\\PC{0,8}".prop_map(Value::from),
+            "[A-Z][a-z.]{0,8}".prop_map(move |attribute| Value::Reference(Reference { target: address(), attribute })),
+            Just(Value::from(TargetField::Account)),
+            Just(Value::from(secret)),
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            let key = prop_oneof!["[A-Za-z]{0,4}", "\\$(ref|join|target|secret|stored|other)"];
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::List),
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::Join),
+                proptest::collection::btree_map(key, inner.clone(), 0..4).prop_map(|map| Value::Map(map.into())),
+                (inner, "[a-z]{0,4}").prop_map(|(secret, key)| Value::Stored { secret: Box::new(secret), key }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_the_value_as_json_byte_by_byte(value in any_value()) {
+            prop_assert_eq!(serde_json::to_string(&value).unwrap(), value.to_json().to_string());
+            prop_assert_eq!(serde_json::to_value(&value).unwrap(), value.to_json());
+        }
+
+        #[test]
+        fn what_is_read_is_the_value_of_the_json(value in any_value()) {
+            let text = value.to_json().to_string();
+            let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), Value::from_json(json.clone()));
+            prop_assert_eq!(serde_json::from_value::<Value>(json.clone()).unwrap(), Value::from_json(json));
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_whole_ones_of_64_bits_keep_their_size() {
+        for text in
+            ["18446744073709551615", "9223372036854775808", "-9223372036854775809", "1e400", "-0", "-0.0", "1.0"]
+        {
+            let (Ok(read), Ok(json)) = (serde_json::from_str::<Value>(text), serde_json::from_str(text)) else {
+                assert_eq!(text, "1e400");
+                continue;
+            };
+            assert_eq!(read, Value::from_json(json), "{text}");
+        }
+    }
 }

@@ -1,0 +1,101 @@
+//! The holder of the lease stands still at each of its calls for ten minutes, somebody takes over, and it wakes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{MOMENTS, World};
+use futures_util::future::join;
+use landfall::prelude::*;
+use landfall::sim::{Moment, SimCloud};
+use landfall::units::Date;
+
+const PAUSE: Duration = Duration::from_secs(600);
+
+/// A bucket with its key: the key has only tags, the others have names.
+fn bucket(host: &SimCloud, holder: &str) -> Platform {
+    let mut platform = Platform::builder("sleeper", "dev", Aws::new("eu-west-1"));
+    platform.today(Date::new(2026, 11, 23)).bucket("files", BucketSpec::new());
+    platform.simulate(host).ledger(host.ledger()).holder(holder);
+    platform.build().unwrap()
+}
+
+/// How many calls the holder makes when nothing disturbs it.
+async fn calls() -> u64 {
+    let world = World::new(1);
+    let host = world.cloud.host("sleeper");
+    host.run(bucket(&host, "sleeper").converge()).await.unwrap().unwrap();
+    host.calls()
+}
+
+async fn sleeps_at(call: u64, moment: Moment) {
+    let world = World::new(1);
+    let (sleeper, other) = (world.cloud.host("sleeper"), world.cloud.host("other"));
+    sleeper.pause_at(call, moment, PAUSE);
+    let (slept, waiter) = (bucket(&sleeper, "sleeper"), bucket(&other, "other"));
+    let wait = async {
+        // So that the sleeper gets the lease.
+        other.clock().sleep(Duration::from_secs(1)).await;
+        waiter.converge().await
+    };
+    let (one, two) = join(sleeper.run(slept.converge()), other.run(wait)).await;
+    let at = format!("call {call}, {moment:?}");
+    let one = one.unwrap().unwrap_or_else(|error| panic!("{at}: the sleeper: {error:?}"));
+    let two = two.unwrap().unwrap_or_else(|error| panic!("{at}: the waiter: {error:?}"));
+    assert_eq!(one, two, "{at}: both have the same outputs");
+
+    let asleep = world.cloud.log().iter().find(|made| &*made.host == "sleeper" && made.number == call).map(|it| it.at);
+    let woken = asleep.unwrap() + PAUSE;
+    let late: Vec<_> = world
+        .cloud
+        .log()
+        .into_iter()
+        .filter(|made| &*made.host == "sleeper" && made.at >= woken)
+        .filter(|made| made.name == "create" || made.name == "update")
+        .collect();
+    assert_eq!(late, [], "{at}: mutations after it woke");
+    let history = sleeper.run(sleeper.ledger().history(&landfall::resource::StackId::new("sleeper", "dev"), None, 1_000)).await.unwrap().unwrap();
+    let epochs: Vec<_> = history.iter().rev().map(|entry| entry.epoch).collect();
+    assert!(epochs.is_sorted(), "{at}: a commit under an old lease: {epochs:?}");
+    world.content();
+    let last = world.cloud.host("last");
+    last.run(async { world.check_census(&bucket(&last, "last")).await }).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_sleeps_at_a_call_commits_and_starts_nothing_when_it_wakes() {
+    let calls = calls().await;
+    assert!(calls > 12, "{calls}");
+    for call in 1..=calls {
+        for moment in MOMENTS {
+            sleeps_at(call, moment).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_sleeper_made_a_second_time_is_removed_by_itself() {
+    let world = World::new(1);
+    let probe = world.cloud.host("probe");
+    probe.run(bucket(&probe, "probe").converge()).await.unwrap().unwrap();
+    let create = probe.log().into_iter().find(|call| call.name == "create").unwrap();
+    assert_eq!(create.type_name.as_deref(), Some("AWS::KMS::Key"));
+
+    let world = World::new(1);
+    let (sleeper, other) = (world.cloud.host("sleeper"), world.cloud.host("other"));
+    // Its request is on its lips while the other one takes over and makes a key of its own.
+    sleeper.pause_at(create.number, Moment::Before, PAUSE);
+    let wait = async {
+        other.clock().sleep(Duration::from_secs(1)).await;
+        bucket(&other, "other").converge().await
+    };
+    let slept = bucket(&sleeper, "sleeper");
+    let (one, two) = join(sleeper.run(slept.converge()), other.run(wait)).await;
+    assert_eq!(one.unwrap().unwrap(), two.unwrap().unwrap());
+    let creates: Vec<_> =
+        world.cloud.log().into_iter().filter(|call| call.name == "create" && call.type_name == create.type_name).collect();
+    assert_eq!(creates.len(), 2, "both made a key");
+    let keys = world.cloud.objects().into_iter().filter(|object| object.type_name == "AWS::KMS::Key").count();
+    assert_eq!(keys, 1, "the one that nothing refers to is gone");
+}
