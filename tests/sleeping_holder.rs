@@ -21,6 +21,22 @@ fn bucket(host: &SimCloud, holder: &str) -> Platform {
     platform.build().unwrap()
 }
 
+/// Converges on both hosts; the first one is the first to ask for the lease.
+async fn together(
+    sleeper: &SimCloud,
+    slept: &Platform,
+    other: &SimCloud,
+    waiter: &Platform,
+) -> (Option<Converged>, Option<Converged>) {
+    let after = async |host: &SimCloud, platform: &Platform, wait: u64| {
+        host.clock().sleep(Duration::from_millis(wait)).await;
+        platform.converge().await
+    };
+    join(sleeper.run(after(sleeper, slept, 1)), other.run(after(other, waiter, 1_000))).await
+}
+
+type Converged = landfall::Result<Outputs>;
+
 /// How many calls the holder makes when nothing disturbs it.
 async fn calls() -> u64 {
     let world = World::new(1);
@@ -34,12 +50,7 @@ async fn sleeps_at(call: u64, moment: Moment) {
     let (sleeper, other) = (world.cloud.host("sleeper"), world.cloud.host("other"));
     sleeper.pause_at(call, moment, PAUSE);
     let (slept, waiter) = (bucket(&sleeper, "sleeper"), bucket(&other, "other"));
-    let wait = async {
-        // So that the sleeper gets the lease.
-        other.clock().sleep(Duration::from_secs(1)).await;
-        waiter.converge().await
-    };
-    let (one, two) = join(sleeper.run(slept.converge()), other.run(wait)).await;
+    let (one, two) = together(&sleeper, &slept, &other, &waiter).await;
     let at = format!("call {call}, {moment:?}");
     let one = one.unwrap().unwrap_or_else(|error| panic!("{at}: the sleeper: {error:?}"));
     let two = two.unwrap().unwrap_or_else(|error| panic!("{at}: the waiter: {error:?}"));
@@ -86,12 +97,8 @@ async fn what_a_sleeper_made_a_second_time_is_removed_by_itself() {
     let (sleeper, other) = (world.cloud.host("sleeper"), world.cloud.host("other"));
     // Its request is on its lips while the other one takes over and makes a key of its own.
     sleeper.pause_at(create.number, Moment::Before, PAUSE);
-    let wait = async {
-        other.clock().sleep(Duration::from_secs(1)).await;
-        bucket(&other, "other").converge().await
-    };
-    let slept = bucket(&sleeper, "sleeper");
-    let (one, two) = join(sleeper.run(slept.converge()), other.run(wait)).await;
+    let (slept, waiter) = (bucket(&sleeper, "sleeper"), bucket(&other, "other"));
+    let (one, two) = together(&sleeper, &slept, &other, &waiter).await;
     assert_eq!(one.unwrap().unwrap(), two.unwrap().unwrap());
     let creates: Vec<_> =
         world.cloud.log().into_iter().filter(|call| call.name == "create" && call.type_name == create.type_name).collect();
