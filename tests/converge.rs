@@ -102,3 +102,23 @@ async fn an_empty_ledger_over_a_full_cloud_is_refused() {
     assert_eq!(error.code(), landfall::Code::LostLedger, "{error}");
     assert_eq!(world.cloud.mutations(), mutations);
 }
+
+#[tokio::test]
+async fn a_stack_is_neither_planned_nor_changed_in_another_account() {
+    let world = World::new(1);
+    world.place(common::small(), "first").converge().await.unwrap();
+    let calls = world.cloud.calls();
+    let elsewhere = || {
+        let mut builder = common::small();
+        let target = landfall::driver::Target { account: "999999999999".to_owned(), ..world.cloud.target().clone() };
+        builder.live(world.cloud.drivers(), target).ledger(world.ledger.clone());
+        // Something is to be done, so that the ledger's head alone does not answer.
+        builder.bucket("more", BucketSpec::new());
+        builder.build().unwrap()
+    };
+    assert_eq!(elsewhere().plan().await.unwrap_err().code(), landfall::Code::WrongTarget);
+    assert_eq!(elsewhere().plan_destroy().await.unwrap_err().code(), landfall::Code::WrongTarget);
+    assert_eq!(elsewhere().converge().await.unwrap_err().code(), landfall::Code::WrongTarget);
+    let cloud = world.cloud.log().into_iter().filter(|call| !call.name.starts_with("ledger"));
+    assert_eq!(cloud.skip_while(|call| call.number <= calls).count(), 0, "no call to the cloud");
+}

@@ -1,0 +1,126 @@
+//! A kill at each call, and another one while the next process resumes: on stacks of 12, 60 and 500 native resources.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Content, MOMENTS, World, differences};
+use landfall::prelude::*;
+use landfall::sim::Moment;
+use landfall::units::Date;
+
+/// A stack of the sweep: how it is declared, and how many native resources it has.
+#[derive(Clone, Copy)]
+struct Stack {
+    natives: usize,
+    networks: usize,
+    buckets: usize,
+}
+
+const SMALL: Stack = Stack { natives: 12, networks: 0, buckets: 3 };
+const MIDDLE: Stack = Stack { natives: 60, networks: 1, buckets: 7 };
+const LARGE: Stack = Stack { natives: 500, networks: 4, buckets: 93 };
+
+/// Where a process dies: at which call of its host, at which moment.
+type Kill = (u64, Moment);
+
+impl Stack {
+    fn declare(self) -> PlatformBuilder {
+        let mut platform = Platform::builder("sweep", "dev", Aws::new("eu-west-1"));
+        platform.today(Date::new(2026, 11, 23));
+        for number in 0..self.networks {
+            let range = format!("10.{number}.0.0/16").parse().unwrap();
+            platform.network(&format!("network-{number}"), NetworkSpec::new(range).zones(2).nat(Nat::PerZone));
+        }
+        for number in 0..self.buckets {
+            platform.bucket(&format!("bucket-{number}"), BucketSpec::new());
+        }
+        platform
+    }
+
+    /// What a run that nothing disturbs leaves, and how many calls it makes.
+    fn clean(self) -> (Content, u64) {
+        block_on(async {
+            let world = World::new(1);
+            let platform = world.place(self.declare(), "clean");
+            assert_eq!(platform.graph().len(), self.natives);
+            platform.converge().await.unwrap();
+            (world.content(), world.cloud.calls())
+        })
+    }
+
+    /// Lets processes die one after the other, and the last one live. Returns how many calls were made in all.
+    fn killed(self, kills: &[Kill], content: &Content) -> u64 {
+        block_on(async {
+            let world = World::new(1);
+            for (number, (call, moment)) in kills.iter().enumerate() {
+                world.cloud.crash_at(*call, *moment);
+                let doomed = world.place(self.declare(), &format!("doomed-{number}"));
+                assert!(world.converge_or_die(doomed).await, "{kills:?}: call {call} is made");
+                world.cloud.restart();
+            }
+            let heir = world.place(self.declare(), "heir");
+            heir.converge().await.unwrap_or_else(|error| panic!("{kills:?}: {error:?}"));
+            let calls = world.cloud.calls();
+            assert_eq!(differences(&world.content(), content), [""; 0], "{kills:?}");
+            world.check_census(&heir).await;
+            let mutations = world.cloud.mutations();
+            heir.converge().await.unwrap();
+            assert_eq!(world.cloud.mutations(), mutations, "{kills:?}: the run after changes nothing");
+            calls
+        })
+    }
+
+    /// Every pair of kills whose first one is at a call of this share; how many pairs there were.
+    fn every_pair(self, share: u64, of: u64) -> usize {
+        let (content, calls) = self.clean();
+        let mut pairs = 0;
+        for call in (1..=calls).filter(|call| call % of == share) {
+            for moment in MOMENTS {
+                let end = self.killed(&[(call, moment)], &content);
+                for again in call + 1..=end {
+                    for second in MOMENTS {
+                        self.killed(&[(call, moment), (again, second)], &content);
+                        pairs += 1;
+                    }
+                }
+            }
+        }
+        pairs
+    }
+
+    /// So many pairs of kills, spread evenly over the calls of the first process and those of the one that resumes.
+    fn pairs(self, share: u64, of: u64, count: u64) {
+        let (content, calls) = self.clean();
+        for number in (0..count).filter(|number| number % of == share) {
+            let call = 1 + number * calls / count;
+            // What remains is about as many calls as there were left. A step that shares no factor with it visits all.
+            let left = (calls - call).max(1);
+            let again = call + 1 + number * 7919 % left;
+            let (first, second) = (MOMENTS[number as usize % 3], MOMENTS[number as usize / 3 % 3]);
+            self.killed(&[(call, first), (again, second)], &content);
+        }
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+macro_rules! shares {
+    ($($(#[$meta:meta])* $name:ident: $run:expr;)*) => {
+        $(#[test] $(#[$meta])* fn $name() { $run; })*
+    };
+}
+
+shares! {
+    a_hundred_pairs_of_kills_on_12_resources: SMALL.pairs(0, 1, 100);
+    every_pair_of_kills_on_12_resources_at_even_calls: SMALL.every_pair(0, 2);
+    every_pair_of_kills_on_12_resources_at_odd_calls: SMALL.every_pair(1, 2);
+    two_thousand_pairs_on_60_resources: MIDDLE.pairs(0, 1, 2_000);
+    a_thousand_pairs_on_500_resources: LARGE.pairs(0, 2, 2_000);
+    another_thousand_pairs_on_500_resources: LARGE.pairs(1, 2, 2_000);
+    #[ignore = "it takes an hour: run it with --release -- --ignored"]
+    every_pair_of_kills_on_60_resources_at_even_calls: MIDDLE.every_pair(0, 2);
+    #[ignore = "it takes an hour: run it with --release -- --ignored"]
+    every_pair_of_kills_on_60_resources_at_odd_calls: MIDDLE.every_pair(1, 2);
+}
