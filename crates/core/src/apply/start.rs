@@ -10,7 +10,7 @@ use crate::driver;
 use crate::event::EventKind;
 use crate::ledger::{Intent, Record};
 use crate::plan::Books;
-use crate::resource::{Claim, Identity, Properties, Value, Verb};
+use crate::resource::{Claim, Identity, Value, Verb};
 use crate::{Error, Result};
 
 impl Run<'_> {
@@ -34,13 +34,9 @@ impl Run<'_> {
     pub(super) fn prepare(&mut self, index: usize) -> Result<()> {
         let operation = &self.plan.operations[index];
         let of = self.setup.catalog.get(&operation.type_name)?;
-        let mut properties = Properties::new();
-        for (name, value) in &operation.properties {
-            let value = value.resolve(&|value| self.resolve(value));
-            if !value.is_known() {
-                return Err(Error::internal(format!("a reference is not known when it is needed: {name}")));
-            }
-            properties.insert(name.clone(), value);
+        let properties = operation.properties.resolve(&|value| self.resolve(value));
+        if let Some((name, _)) = properties.iter().find(|(_, value)| !value.is_known()) {
+            return Err(Error::internal(format!("a reference is not known when it is needed: {name}")));
         }
         let slot = &operation.slot;
         let claim = match (&operation.claim, operation.verb) {

@@ -5,6 +5,7 @@ mod expand;
 pub use expand::{Expanded, expand};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
@@ -12,11 +13,20 @@ use crate::resource::{Address, Resource};
 use crate::{Code, Error, Result};
 
 /// Native resources by address. Every dependency is in it and there is no circle.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Graph {
     resources: BTreeMap<Address, Resource>,
     /// Each address after what it depends on.
     order: Vec<(Address, BTreeSet<Address>)>,
+    /// Once it was asked for.
+    hash: OnceLock<String>,
+}
+
+impl PartialEq for Graph {
+    fn eq(&self, other: &Self) -> bool {
+        // The rest follows from them.
+        self.resources == other.resources
+    }
 }
 
 impl Graph {
@@ -38,7 +48,7 @@ impl Graph {
             all.push((address.clone(), dependencies));
         }
         problems.finish()?;
-        Ok(Self { resources, order: ordered(all)? })
+        Ok(Self { resources, order: ordered(all)?, hash: OnceLock::new() })
     }
 
     /// The resource at an address.
@@ -72,32 +82,47 @@ impl Graph {
     /// A hash of everything that is wanted: 64 hexadecimal digits. Where things were declared does not enter it.
     #[must_use]
     pub fn hash(&self) -> String {
-        let mut hashing = Hashing::default();
-        for resource in self.resources.values() {
-            let Resource { address, type_name, properties, depends_on, cluster, protected, origin: _ } = resource;
-            hashing.add(&(address, type_name, properties, depends_on, cluster, protected));
-        }
-        hashing.finish()
+        let hash = || {
+            let mut hashing = Hashing::default();
+            for resource in self.resources.values() {
+                let Resource { address, type_name, properties, depends_on, cluster, protected, origin: _ } = resource;
+                hashing.add(&(address, type_name, properties, depends_on, cluster, protected));
+            }
+            hashing.finish()
+        };
+        self.hash.get_or_init(hash).clone()
     }
 }
 
 /// A hash of JSON texts, one a line.
 #[derive(Default)]
-pub(crate) struct Hashing(Sha256);
+pub(crate) struct Hashing {
+    hasher: Sha256,
+    line: Line,
+}
+
+/// Room for one line. The hash likes long pieces, and a writer of JSON writes short ones.
+#[derive(Default)]
+pub(crate) struct Line(Vec<u8>);
+
+impl Line {
+    pub(crate) fn of(&mut self, part: &impl serde::Serialize) -> &[u8] {
+        self.0.clear();
+        // The JSON forms of what is hashed cannot fail, and a list of bytes takes all.
+        let _ = serde_json::to_writer(&mut self.0, part);
+        self.0.push(b'\n');
+        &self.0
+    }
+}
 
 impl Hashing {
     pub(crate) fn add(&mut self, part: &impl serde::Serialize) {
-        // The hash likes long pieces, and the writer writes short ones.
-        let mut line = Vec::with_capacity(2048);
-        // The JSON forms of what is hashed cannot fail, and a list of bytes takes all.
-        let _ = serde_json::to_writer(&mut line, part);
-        line.push(b'\n');
-        self.0.update(&line);
+        self.hasher.update(self.line.of(part));
     }
 
     /// The hash, 64 hexadecimal digits.
     pub(crate) fn finish(self) -> String {
-        hex(&self.0.finalize())
+        hex(&self.hasher.finalize())
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
 
 use super::{Change, Counts, Plan, Reason, Step};
-use crate::graph::Hashing;
+use crate::graph::{Hashing, Line, hex};
 use crate::ledger::{Consent, Head, Held, State};
 use crate::resource::Address;
 use crate::{Code, Error, Problems, Result};
@@ -158,33 +159,33 @@ fn hashed(reason: &Reason) -> Json {
 
 /// For each address a digest of everything that the ledger knows of it.
 pub(super) fn digests(state: &State) -> BTreeMap<Address, String> {
-    let mut parts: BTreeMap<&Address, Hashing> = BTreeMap::new();
+    #[derive(Default)]
+    struct Digests<'a>(BTreeMap<&'a Address, Sha256>, Line);
+    impl<'a> Digests<'a> {
+        fn add(&mut self, address: &'a Address, part: &impl serde::Serialize) {
+            self.0.entry(address).or_default().update(self.1.of(part));
+        }
+    }
+    let mut all = Digests::default();
     // Where it was declared is no news.
     for (address, held) in &state.resources {
         let Held { type_name, generation, id, claim, properties, outputs, dependencies, cluster, protected, .. } = held;
-        let part = parts.entry(address).or_default();
-        part.add(&("held", type_name, generation, id, claim, properties, outputs, dependencies, cluster, protected));
+        let known = ("held", type_name, generation, id, claim, properties, outputs, dependencies, cluster, protected);
+        all.add(address, &known);
     }
     for (slot, held) in &state.deposed {
-        parts.entry(&slot.address).or_default().add(&("deposed", slot, &held.id, &held.properties, held.protected));
+        all.add(&slot.address, &("deposed", slot, &held.id, &held.properties, held.protected));
     }
     for (slot, intent) in &state.intents {
-        let part = parts.entry(&slot.address).or_default();
-        part.add(&("intent", slot, intent.verb, &intent.id, &intent.properties));
+        all.add(&slot.address, &("intent", slot, intent.verb, &intent.id, &intent.properties));
     }
     for slot in state.failures.keys() {
-        parts.entry(&slot.address).or_default().add(&("failed", slot));
+        all.add(&slot.address, &("failed", slot));
     }
     for (address, unused) in &state.generations {
-        parts.entry(address).or_default().add(&("unused", unused));
+        all.add(address, &("unused", unused));
     }
-    parts.into_iter().map(|(address, hashing)| (address.clone(), digest(hashing))).collect()
-}
-
-fn digest(hashing: Hashing) -> String {
-    let mut text = hashing.finish();
-    text.truncate(16);
-    text
+    all.0.into_iter().map(|(address, digest)| (address.clone(), hex(&digest.finalize()[..8]))).collect()
 }
 
 fn moved(before: &BTreeMap<Address, String>, now: &BTreeMap<Address, String>) -> Vec<String> {
