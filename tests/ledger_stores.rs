@@ -1,4 +1,4 @@
-//! Ledgers in real servers on this machine: moto's S3 and Azurite's blobs. `.ci/stores` starts them and says where they are.
+//! Ledgers in real servers on this machine: moto's S3 and Azurite's blobs. `bash .ci/stores` starts them and says where they are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
@@ -289,4 +289,55 @@ async fn an_endpoint_that_nobody_serves_cannot_be_reached() {
     assert!(error.message().starts_with("the ledger's store cannot be reached"), "{error}");
     assert_eq!(ledger.reads(), 4, "a read is repeated");
     check_silent(&error);
+}
+
+/// S3 refuses requests with headers of its own that their signature does not cover; moto does not.
+#[test]
+fn every_amz_header_that_is_sent_is_signed() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let credentials = s3::Credentials::temporary("AKIAIOSFODNN7EXAMPLE", KEY.into(), OTHER_KEY.into());
+    let options = s3::Options::new("ledgers", "eu-west-1", credentials).expected_owner("123456789012");
+    let ledger = Ledger::s3(options.emulator(url.parse().unwrap())).unwrap();
+    let requests: Vec<String> = std::thread::scope(|scope| {
+        let server = scope.spawn(|| (0..3).map(|_| refuse(&listener)).collect());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = ledger.store();
+            for error in [
+                store.put_if_absent("key", Bytes::from_static(b"one")).await.unwrap_err(),
+                store.get("key").await.unwrap_err(),
+                store.newest("stack/entries/").await.unwrap_err(),
+            ] {
+                assert_eq!(error.retry_class(), Retry::Throttled(None), "{error}");
+            }
+        });
+        server.join().unwrap()
+    });
+    for request in requests {
+        let (_, signed) = request.split_once("SignedHeaders=").unwrap();
+        let signed: Vec<_> = signed.split([',', '\r']).next().unwrap().split(';').collect();
+        let names = request.lines().skip(1).filter_map(|line| line.split_once(':')).map(|(name, _)| name);
+        for name in names.filter(|name| name.starts_with("x-amz-")) {
+            assert!(signed.contains(&name), "{name} is not signed: {request}");
+        }
+    }
+}
+
+/// The head of the next request, which is told to come back later.
+fn refuse(listener: &std::net::TcpListener) -> String {
+    use std::io::{BufRead as _, Read as _};
+    let (connection, _) = listener.accept().unwrap();
+    let mut reader = std::io::BufReader::new(&connection);
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let start = head.len();
+        reader.read_line(&mut head).unwrap();
+        let line = head[start..].to_lowercase();
+        length = line.strip_prefix("content-length:").map_or(length, |number| number.trim().parse().unwrap());
+    }
+    reader.take(length).read_to_end(&mut Vec::new()).unwrap();
+    let answer = b"HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    (&connection).write_all(answer).unwrap();
+    head
 }

@@ -2,6 +2,7 @@
 //!
 //! The cloud is a folder that all of them see, the ledger another folder or moto's S3. Each process is this test binary
 //! once more, told by its environment to be a replica. `LANDFALL_TEST_ROUNDS=50` has the full number of rounds.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod cloud;
@@ -195,21 +196,23 @@ fn pause(duration: Duration) {
     runtime.block_on(async { SystemClock::new().sleep(duration).await });
 }
 
-/// One round: so many processes at a barrier, on an empty ledger; the named share of them is killed on the way. Returns how
-/// long the round took from the barrier on, and whether the work was done when the killing began.
-fn round(place: &Place, processes: usize, kills: bool, seed: u64) -> Duration {
+/// How long a lease lasts that is taken over when its holder is killed.
+const SHORT: Duration = Duration::from_secs(4);
+
+/// One round: so many processes at a barrier, on an empty ledger; half of them are killed at one instant, when there is
+/// one. Returns how long it took from the barrier on.
+fn round(place: &Place, processes: usize, kill_within: Option<Duration>, seed: u64) -> Duration {
     let clock = SystemClock::new();
-    let time_to_live = if kills { Duration::from_secs(4) } else { Duration::from_secs(30) };
-    let world = World::new(place, time_to_live);
+    let world = World::new(place, kill_within.map_or(Duration::from_secs(30), |_| SHORT));
     let mut all: Vec<_> = (0..processes).map(|number| world.start(&format!("pod-{number}"), false)).collect();
     let start = clock.now();
     for process in &mut all {
         process.go();
     }
-    let mut dice = Dice(seed);
-    if kills {
+    if let Some(span) = kill_within {
+        let mut dice = Dice(seed);
+        pause(Duration::from_micros(dice.below(u64::try_from(span.as_micros()).unwrap())));
         for _ in 0..processes / 2 {
-            pause(Duration::from_millis(dice.below(120)));
             let victim = usize::try_from(dice.below(all.len() as u64)).unwrap();
             // Forgotten is killed.
             drop(all.swap_remove(victim));
@@ -225,45 +228,50 @@ fn round(place: &Place, processes: usize, kills: bool, seed: u64) -> Duration {
 }
 
 /// So many rounds, several at once as long as not too many processes run.
-fn rounds(place: &Place, processes: usize, kills: bool, bounded: u64) {
+fn rounds(place: &Place, processes: usize, kill_within: Option<Duration>, bounded: u64) {
     let count = variable("LANDFALL_TEST_ROUNDS").map_or(bounded, |text| text.parse().unwrap());
     let next = AtomicU64::new(0);
-    let lanes = (16 / processes).clamp(1, 4);
+    let lanes = (32 / processes).clamp(1, 5);
     let mut took: Vec<Duration> = std::thread::scope(|scope| {
-        let lanes: Vec<_> = (0..lanes)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut took = Vec::new();
-                    loop {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= count {
-                            return took;
-                        }
-                        took.push(round(place, processes, kills, seed));
-                    }
-                })
-            })
-            .collect();
+        let lane = || {
+            let mut took = Vec::new();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= count {
+                    return took;
+                }
+                took.push(round(place, processes, kill_within, seed));
+            }
+        };
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
         lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect()
     });
     took.sort();
+    let (median, longest) = (took[took.len() / 2], took[took.len() - 1]);
+    let taken_over = kill_within.map_or(0, |_| took.iter().filter(|took| **took >= SHORT).count());
     println!(
-        "{place:?}, {processes} processes, kills {kills}: {count} rounds, median {:?}, longest {:?}",
-        took[took.len() / 2],
-        took[took.len() - 1],
+        "{place:?}, {processes} processes, {}: {count} rounds, {taken_over} with a take-over, median {} ms, longest {} ms",
+        if kill_within.is_some() { "half of them killed" } else { "none killed" },
+        median.as_millis(),
+        longest.as_millis(),
     );
 }
 
 fn provision_once(place: &Place) {
-    rounds(place, 2, false, 10);
-    rounds(place, 8, false, 10);
-    rounds(place, 64, false, 3);
+    rounds(place, 2, None, 10);
+    rounds(place, 8, None, 10);
+    rounds(place, 64, None, 3);
 }
 
 fn survive_kills(place: &Place) {
-    rounds(place, 2, true, 10);
-    rounds(place, 8, true, 10);
-    rounds(place, 64, true, 3);
+    // About as long as the work takes: kills come before it, in all of its parts, and after it.
+    let work = |processes: u64| match place {
+        Place::Folder => Duration::from_millis(150 + 10 * processes),
+        Place::Bucket(_) => Duration::from_millis(600 + 40 * processes),
+    };
+    rounds(place, 2, Some(work(2)), 10);
+    rounds(place, 8, Some(work(8)), 10);
+    rounds(place, 64, Some(work(64)), 3);
 }
 
 /// The moments at which a holder that is alone asks: before and after each call to the ledger.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
 };
-use object_store::{ClientOptions, RetryConfig};
+use object_store::{ClientOptions, HeaderMap, RetryConfig};
 use serde_json::Value;
 use url::{Host, Url};
 
@@ -106,7 +106,10 @@ pub(super) struct Connector;
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Attentive(ReqwestConnector::default().connect(options)?)))
+        // The store's client puts them in where it signs them. Not in listings: there they would come unsigned, and S3
+        // refuses that.
+        let options = options.clone().with_default_headers(HeaderMap::new());
+        Ok(HttpClient::new(Attentive(ReqwestConnector::default().connect(&options)?)))
     }
 }
 
@@ -174,7 +177,11 @@ impl Answer {
     fn is_about_the_object(&self) -> bool {
         match self.status {
             404 => matches!(self.code.as_str(), "NoSuchKey" | "BlobNotFound"),
-            304 | 409 | 412 => true,
+            // Another put is under way, or was faster.
+            409 => {
+                matches!(self.code.as_str(), "ConditionalRequestConflict" | "OperationAborted" | "BlobAlreadyExists")
+            }
+            304 | 412 => true,
             _ => false,
         }
     }
@@ -258,15 +265,92 @@ pub(super) fn failure(error: &object_store::Error, key: &str) -> Option<Error> {
         HttpErrorKind::Timeout => ("the ledger's store does not answer", Retry::Unknown),
         _ => return None,
     };
-    Some(
-        Error::new(Code::LedgerUnavailable, format!("{message}: {key}"))
-            .retry(retry)
-            .hint("check the endpoint, the region and the network between, then run again"),
-    )
+    Some(Error::new(Code::LedgerUnavailable, format!("{message}: {key}")).retry(retry).hint(
+        "check the endpoint, the region, where the credentials come from, and the network between; then run again",
+    ))
 }
 
 /// The text of the first element of this name in a store's short answer.
 fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     rest.split_once("</").map(|(inside, _)| inside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, text: &str) -> Error {
+        Answer::read(status, text, None, None, None).error("key")
+    }
+
+    #[test]
+    fn each_refusal_has_its_reason_and_says_whether_repeating_helps() {
+        let xml = |code: &str| {
+            format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>So it is.</Message></Error>")
+        };
+        for (status, text, message, retry) in [
+            (404, xml("NoSuchBucket"), "the ledger's bucket does not exist", Retry::Never),
+            (404, xml("ContainerNotFound"), "the ledger's bucket does not exist", Retry::Never),
+            (301, xml("PermanentRedirect"), "the ledger's bucket is in another region", Retry::Never),
+            (400, xml("AuthorizationHeaderMalformed"), "the ledger's bucket is in another region", Retry::Never),
+            (403, xml("RequestTimeTooSkewed"), "the ledger's store finds this machine's clock wrong", Retry::Never),
+            (403, xml("AccessDenied"), "the ledger's store refuses access", Retry::Never),
+            (401, String::new(), "the ledger's store refuses access", Retry::Never),
+            (400, xml("ExpiredToken"), "the ledger's store refuses access", Retry::Never),
+            (503, xml("SlowDown"), "the ledger's store asks for fewer calls", Retry::Throttled(None)),
+            (500, xml("InternalError"), "the ledger's store failed", Retry::Unknown),
+            (400, xml("RequestTimeout"), "the ledger's store failed", Retry::Unknown),
+            (404, "<html>nothing here</html>".to_owned(), "the ledger's store refused the request", Retry::Never),
+            (400, xml("InvalidArgument"), "the ledger's store refused the request", Retry::Never),
+        ] {
+            let error = answer(status, &text);
+            assert_eq!(error.code(), Code::LedgerUnavailable, "{text}");
+            assert_eq!((error.message(), error.retry_class()), (format!("{message}: key").as_str(), retry), "{text}");
+            assert!(error.next_step().is_some());
+        }
+        assert_eq!(answer(501, &xml("NotImplemented")).code(), Code::LedgerUnconditional);
+    }
+
+    #[test]
+    fn the_region_of_a_bucket_is_told() {
+        let text =
+            "<Error><Code>AuthorizationHeaderMalformed</Code><Message>no</Message><Region>eu-west-1</Region></Error>";
+        let hint = "name the region that the bucket is in: eu-west-1";
+        assert_eq!(answer(400, text).next_step(), Some(hint));
+    }
+
+    #[test]
+    fn an_answer_in_json_is_read_too() {
+        let text = r#"{"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided.\r\nTrace"}"#;
+        let error = answer(401, text);
+        let said = error.cloud_answer().unwrap();
+        assert_eq!(said.code, "invalid_client");
+        assert_eq!(said.message, "AADSTS7000215: Invalid client secret provided.");
+        let text = r#"{"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no"}}"#;
+        assert_eq!(answer(403, text).cloud_answer().unwrap().code, "PERMISSION_DENIED");
+        assert_eq!(answer(500, "<html>").cloud_answer().unwrap().code, "HTTP 500");
+    }
+
+    #[test]
+    fn plain_http_stays_on_this_machine() {
+        let ends = |endpoint: Endpoint| endpoint.check().map_err(|error| error.code());
+        let url = |text: &str| text.parse::<Url>().unwrap();
+        assert_eq!(ends(Endpoint::new(url("https://minio.internal:9000/"))).unwrap(), "https://minio.internal:9000");
+        for local in ["http://127.0.0.1:9000", "http://[::1]:9000", "http://localhost:9000", "https://minio.internal"] {
+            assert_eq!(ends(Endpoint::emulator(url(local))).unwrap(), local);
+        }
+        for (endpoint, why) in [
+            (Endpoint::new(url("http://127.0.0.1:9000")), "plain without saying so"),
+            (Endpoint::emulator(url("http://minio.internal:9000")), "plain to elsewhere"),
+            (Endpoint::emulator(url("http://127.0.0.1.example.com")), "only looks local"),
+            (Endpoint::new(url("file:///tmp")), "no host"),
+            (Endpoint::new(url("https://user:pass@minio.internal")), "a password"),
+            (Endpoint::new(url("https://store.internal/?sig=c2VjcmV0")), "a signature"),
+        ] {
+            let error = endpoint.check().unwrap_err();
+            assert_eq!(error.code(), Code::InvalidValue, "{why}");
+            assert!(!error.to_string().contains("pass") && !error.to_string().contains("c2VjcmV0"), "{error}");
+        }
+    }
 }

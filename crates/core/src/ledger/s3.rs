@@ -92,7 +92,8 @@ impl Options {
         self
     }
 
-    /// The account, 12 digits, that must own the bucket: S3 refuses every request when another one does.
+    /// The account, 12 digits, that must own the bucket: S3 refuses to read and write entries when another one does.
+    /// Listings do not ask for it.
     #[must_use]
     pub fn expected_owner(mut self, account: impl Into<String>) -> Self {
         self.expected_owner = Some(account.into());
@@ -139,7 +140,6 @@ impl Options {
             })?;
             let mut headers = HeaderMap::new();
             headers.insert("x-amz-expected-bucket-owner", value);
-            // Headers of this sort are signed with the others.
             client = client.with_default_headers(headers);
         }
         let builder = match self.credentials {
@@ -198,5 +198,236 @@ impl Ledger {
     /// [`Code::InvalidName`] and [`Code::InvalidValue`] when the options cannot be meant.
     pub fn s3(options: Options) -> Result<Self> {
         Ok(Self::new(Arc::new(options.build(remote::Connector)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, VecDeque};
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use object_store::ClientOptions;
+    use object_store::client::{
+        HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
+    };
+
+    use super::super::testing::{TestClock, done, intent, options as holder, stack};
+    use super::super::{Loaded, Put, Store};
+    use super::*;
+    use crate::{Error, Retry};
+
+    /// What goes wrong with one request.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Fault {
+        None,
+        /// It acts, and the answer is this status.
+        ActsThen(u16),
+        /// It does not act, and the answer is this status.
+        Says(u16, &'static str),
+        /// It acts, and the connection breaks.
+        ActsThenBreaks,
+    }
+
+    /// S3 as far as entries need it.
+    #[derive(Clone, Debug, Default)]
+    struct Scripted(Arc<Mutex<Inner>>);
+
+    #[derive(Debug, Default)]
+    struct Inner {
+        objects: BTreeMap<String, Bytes>,
+        faults: VecDeque<Fault>,
+        seen: Vec<(String, String)>,
+        headers: Vec<HeaderMap>,
+    }
+
+    fn reply(status: u16, body: impl Into<Bytes>) -> HttpResponse {
+        let mut response = HttpResponse::new(body.into().into());
+        *response.status_mut() = status.try_into().unwrap();
+        for (name, value) in [("etag", "\"e\""), ("last-modified", "Mon, 23 Nov 2026 06:00:00 GMT")] {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+
+    fn error(code: &str) -> String {
+        format!("<Error><Code>{code}</Code><Message>No.</Message><Token-0>the session token</Token-0></Error>")
+    }
+
+    #[async_trait]
+    impl HttpService for Scripted {
+        async fn call(&self, request: HttpRequest) -> std::result::Result<HttpResponse, HttpError> {
+            let (parts, body) = request.into_parts();
+            let body = HttpResponseBody::new(body).bytes().await?;
+            let mut inner = self.0.lock().unwrap();
+            let (method, path) = (parts.method.to_string(), parts.uri.path().to_owned());
+            inner.seen.push((method.clone(), path.clone()));
+            inner.headers.push(parts.headers.clone());
+            let fault = inner.faults.pop_front().unwrap_or(Fault::None);
+            if let Fault::Says(status, code) = fault {
+                return Ok(reply(status, error(code)));
+            }
+            let answer = match method.as_str() {
+                "PUT" if inner.objects.contains_key(&path) => reply(412, error("PreconditionFailed")),
+                "PUT" => {
+                    assert_eq!(parts.headers["if-none-match"], "*");
+                    inner.objects.insert(path, body);
+                    reply(200, Bytes::new())
+                }
+                _ => match inner.objects.get(&path) {
+                    Some(bytes) => {
+                        let mut response = reply(200, bytes.clone());
+                        response.headers_mut().insert("content-length", bytes.len().into());
+                        response
+                    }
+                    None => reply(404, error("NoSuchKey")),
+                },
+            };
+            match fault {
+                Fault::ActsThen(status) => Ok(reply(status, error("InternalError"))),
+                Fault::ActsThenBreaks => {
+                    Err(HttpError::new(HttpErrorKind::Interrupted, std::io::Error::other("connection reset")))
+                }
+                _ => Ok(answer),
+            }
+        }
+    }
+
+    impl HttpConnector for Scripted {
+        fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+            Ok(HttpClient::new(remote::Attentive(HttpClient::new(self.clone()))))
+        }
+    }
+    fn options() -> Options {
+        let credentials =
+            Credentials::temporary("AKIAIOSFODNN7EXAMPLE", "the secret key".into(), "the session token".into());
+        Options::new("ledgers", "eu-west-1", credentials).prefix("teams").expected_owner("123456789012")
+    }
+
+    /// A ledger on S3 that does what the script says.
+    fn begin(clock: &TestClock) -> (Scripted, Ledger) {
+        let script = Scripted::default();
+        let store = options().build(script.clone()).unwrap();
+        (script, Ledger::new(Arc::new(store)).with_clock(Arc::new(clock.clone())))
+    }
+
+    impl Scripted {
+        fn faults(&self, faults: impl IntoIterator<Item = Fault>) {
+            self.0.lock().unwrap().faults.extend(faults);
+        }
+
+        fn methods(&self) -> Vec<String> {
+            self.0.lock().unwrap().seen.drain(..).map(|(method, _)| method).collect()
+        }
+    }
+
+    #[test]
+    fn a_put_that_meets_its_own_first_attempt_is_ours() {
+        for (faults, requests) in [
+            (vec![Fault::ActsThen(500)], vec!["PUT", "GET"]),
+            (vec![Fault::ActsThenBreaks], vec!["PUT", "GET"]),
+            // Not even reading it back works: the put is repeated, and refused because of the first one.
+            (vec![Fault::ActsThen(500), Fault::Says(503, "SlowDown")], vec!["PUT", "GET", "PUT", "GET"]),
+            (vec![Fault::ActsThenBreaks, Fault::Says(500, "InternalError")], vec!["PUT", "GET", "PUT", "GET"]),
+            // Two conditional puts at once: S3 refuses one of them, perhaps both, and says to try again.
+            (vec![Fault::Says(409, "ConditionalRequestConflict")], vec!["PUT", "GET", "PUT"]),
+            (vec![Fault::Says(500, "InternalError")], vec!["PUT", "GET", "PUT"]),
+        ] {
+            let clock = TestClock::default();
+            let (script, ledger) = begin(&clock);
+            let mut session = clock.run(async {
+                // The ledger is empty: this script knows no listing.
+                let loaded = Loaded::default();
+                *ledger.take(&stack(), &holder("a"), loaded).await.unwrap().unwrap()
+            });
+            script.methods();
+            script.faults(faults.clone());
+            clock.run(session.commit(vec![intent(1, 0), done(1)])).unwrap();
+            assert_eq!(script.methods(), requests, "{faults:?}");
+            assert_eq!(session.head().number, 2, "{faults:?}");
+            clock.run(session.commit(vec![intent(2, 0)])).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_entry_of_another_holder_is_not_taken_for_ours() {
+        let clock = TestClock::default();
+        let (script, ledger) = begin(&clock);
+        clock.run(async {
+            let loaded = Loaded::default();
+            let taken = ledger.take(&stack(), &holder("a"), loaded.clone()).await.unwrap();
+            assert!(taken.is_some());
+            script.faults([Fault::Says(500, "InternalError")]);
+            let other = Ledger::new(ledger.store().clone()).with_clock(Arc::new(clock.clone()));
+            let beaten = other.take(&stack(), &holder("b"), loaded).await.unwrap();
+            assert!(beaten.is_none());
+        });
+    }
+
+    #[tokio::test]
+    async fn the_buckets_owner_is_asked_for_where_entries_are_read_and_written() {
+        let script = Scripted::default();
+        let store = options().build(script.clone()).unwrap();
+        assert_eq!(store.put_if_absent("key", Bytes::from_static(b"one")).await.unwrap(), Put::Created);
+        assert_eq!(store.get("key").await.unwrap().unwrap(), "one");
+        let inner = script.0.lock().unwrap();
+        assert_eq!(inner.seen[0], ("PUT".to_owned(), "/ledgers/teams/key".to_owned()));
+        assert_eq!(inner.headers.len(), 2);
+        for headers in &inner.headers {
+            assert_eq!(headers["x-amz-expected-bucket-owner"], "123456789012");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_store_itself_can_say_that_an_entry_is_absent() {
+        let script = Scripted::default();
+        let store = options().build(script.clone()).unwrap();
+        assert_eq!(store.get("key").await.unwrap(), None);
+        for (status, code) in [(404, "NoSuchBucket"), (404, "NotFound"), (403, "AccessDenied"), (503, "SlowDown")] {
+            script.faults([Fault::Says(status, code)]);
+            assert_eq!(store.get("key").await.unwrap_err().code(), Code::LedgerUnavailable, "{code}");
+        }
+        script.faults([Fault::Says(501, "NotImplemented")]);
+        let error = store.put_if_absent("key", Bytes::from_static(b"one")).await.unwrap_err();
+        assert_eq!((error.code(), error.retry_class()), (Code::LedgerUnconditional, Retry::Never));
+    }
+
+    #[tokio::test]
+    async fn no_text_shows_a_credential() {
+        let script = Scripted::default();
+        let store = options().build(script.clone()).unwrap();
+        let mut texts = vec![format!("{:?}", options()), format!("{:#?}", Ledger::s3(options()).unwrap())];
+        for (status, code) in [(400, "InvalidToken"), (403, "SignatureDoesNotMatch"), (409, "OperationAborted")] {
+            script.faults([Fault::Says(status, code)]);
+            let error: Error = store.get("key").await.unwrap_err();
+            let mut source: Option<&dyn std::error::Error> = Some(&error);
+            while let Some(error) = source {
+                texts.push(format!("{error} {error:?}"));
+                source = error.source();
+            }
+        }
+        for text in texts {
+            assert!(!text.contains("the secret key") && !text.contains("the session token"), "{text}");
+        }
+    }
+
+    #[test]
+    fn options_that_cannot_be_meant_are_refused() {
+        let key = || Credentials::key("AKIAIOSFODNN7EXAMPLE", "secret".into());
+        for (options, code) in [
+            (Options::new("", "eu-west-1", key()), Code::InvalidName),
+            (Options::new("ledgers/inferloop", "eu-west-1", key()), Code::InvalidName),
+            (Options::new("ledgers", "eu-west-1.evil.example?", key()), Code::InvalidName),
+            (Options::new("ledgers", "eu-west-1", key()).prefix("a//b"), Code::InvalidName),
+            (Options::new("ledgers--euw1-az1--x-s3", "eu-west-1", key()), Code::InvalidValue),
+            (Options::new("ledgers", "eu-west-1", key()).expected_owner("inferloop"), Code::InvalidValue),
+            (
+                Options::new("ledgers", "eu-west-1", key()).endpoint("http://127.0.0.1:9000".parse().unwrap()),
+                Code::InvalidValue,
+            ),
+        ] {
+            assert_eq!(Ledger::s3(options.clone()).unwrap_err().code(), code, "{options:?}");
+        }
     }
 }
