@@ -8,6 +8,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 #[path = "../tests/common/schedule.rs"]
@@ -26,6 +27,49 @@ fn fail(error: &landfall::Error) -> ! {
     panic!("a consent that was asked for is not taken: {error}")
 }
 
+/// What all schedules did together.
+#[derive(Default)]
+struct Sum {
+    broken: Vec<String>,
+    deaths: u64,
+    surplus: u64,
+    calls: u64,
+    errors: BTreeMap<String, u64>,
+}
+
+impl Sum {
+    fn add(&mut self, other: Self) {
+        self.broken.extend(other.broken);
+        self.deaths += other.deaths;
+        self.surplus += other.surplus;
+        self.calls += other.calls;
+        for (code, times) in other.errors {
+            *self.errors.entry(code).or_default() += times;
+        }
+    }
+}
+
+/// Takes seeds until there are no more.
+fn work(next: &AtomicU64, end: u64) -> std::io::Result<Sum> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let mut sum = Sum::default();
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return Ok(sum);
+        }
+        match runtime.block_on(schedule::run(seed)) {
+            Ok(schedule::Tally { calls, deaths, errors, surplus, .. }) => {
+                sum.add(Sum { broken: Vec::new(), deaths, surplus, calls, errors });
+            }
+            Err(line) => {
+                println!("{line}");
+                sum.broken.push(line);
+            }
+        }
+    }
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut count, mut from) = (1_000, 0);
     let mut arguments = std::env::args().skip(1);
@@ -38,32 +82,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             other => count = other.parse()?,
         }
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let cores = std::thread::available_parallelism()?.get().min(usize::try_from(count)?);
     let began = Instant::now();
-    let (mut broken, mut deaths, mut surplus, mut calls) = (0, 0, 0, 0);
-    let mut errors: BTreeMap<String, u64> = BTreeMap::new();
-    for seed in from..from + count {
-        match runtime.block_on(schedule::run(seed)) {
-            Ok(tally) => {
-                deaths += tally.deaths;
-                surplus += tally.surplus;
-                calls += tally.calls;
-                for (code, times) in tally.errors {
-                    *errors.entry(code).or_default() += times;
-                }
-            }
-            Err(line) => {
-                broken += 1;
-                println!("{line}");
-            }
+    let next = AtomicU64::new(from);
+    let mut sum = Sum::default();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| work(&next, from + count))).collect();
+        for worker in workers {
+            sum.add(worker.join().map_err(|_| "a worker panicked")??);
         }
-    }
-    let took = began.elapsed().as_secs_f64();
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
     #[allow(clippy::cast_precision_loss, reason = "a rate")]
-    let rate = count as f64 / took;
+    let rate = count as f64 / began.elapsed().as_secs_f64() / cores as f64;
+    let Sum { broken, deaths, surplus, calls, errors } = sum;
     println!(
-        "{count} schedules, {broken} broken, {calls} calls, {deaths} deaths, {surplus} surplus, {rate:.0} a second"
+        "{count} schedules on {cores} cores, {} broken, {calls} calls, {deaths} deaths, {surplus} surplus, {rate:.0} a \
+         second and core",
+        broken.len()
     );
     println!("errors that hosts were told: {errors:?}");
-    if broken > 0 { Err("laws were broken".into()) } else { Ok(()) }
+    if broken.is_empty() { Ok(()) } else { Err("laws were broken".into()) }
 }

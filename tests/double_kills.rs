@@ -20,7 +20,7 @@ const SMALL: Stack = Stack { natives: 12, networks: 0, buckets: 3 };
 const MIDDLE: Stack = Stack { natives: 60, networks: 1, buckets: 7 };
 const LARGE: Stack = Stack { natives: 500, networks: 4, buckets: 93 };
 
-/// Where a process dies: at which call of its host, at which moment.
+/// Where a process dies: at which call of its life, counted from 1, at which moment.
 type Kill = (u64, Moment);
 
 impl Stack {
@@ -48,19 +48,20 @@ impl Stack {
         })
     }
 
-    /// Lets processes die one after the other, and the last one live. Returns how many calls were made in all.
+    /// Lets processes die one after the other, and the last one live. Returns how many calls the last one made.
     fn killed(self, kills: &[Kill], content: &Content) -> u64 {
         block_on(async {
             let world = World::new(1);
             for (number, (call, moment)) in kills.iter().enumerate() {
-                world.cloud.crash_at(*call, *moment);
+                world.cloud.crash_at(world.cloud.calls() + call, *moment);
                 let doomed = world.place(self.declare(), &format!("doomed-{number}"));
                 assert!(world.converge_or_die(doomed).await, "{kills:?}: call {call} is made");
                 world.cloud.restart();
             }
             let heir = world.place(self.declare(), "heir");
+            let before = world.cloud.calls();
             heir.converge().await.unwrap_or_else(|error| panic!("{kills:?}: {error:?}"));
-            let calls = world.cloud.calls();
+            let calls = world.cloud.calls() - before;
             assert_eq!(differences(&world.content(), content), [""; 0], "{kills:?}");
             world.check_census(&heir).await;
             let mutations = world.cloud.mutations();
@@ -70,33 +71,29 @@ impl Stack {
         })
     }
 
-    /// Every pair of kills whose first one is at a call of this share; how many pairs there were.
-    fn every_pair(self, share: u64, of: u64) -> usize {
+    /// Every pair of kills whose first one is at a call of this share.
+    fn every_pair(self, share: u64, of: u64) {
         let (content, calls) = self.clean();
-        let mut pairs = 0;
         for call in (1..=calls).filter(|call| call % of == share) {
             for moment in MOMENTS {
-                let end = self.killed(&[(call, moment)], &content);
-                for again in call + 1..=end {
+                for again in 1..=self.killed(&[(call, moment)], &content) {
                     for second in MOMENTS {
                         self.killed(&[(call, moment), (again, second)], &content);
-                        pairs += 1;
                     }
                 }
             }
         }
-        pairs
     }
 
-    /// So many pairs of kills, spread evenly over the calls of the first process and those of the one that resumes.
+    /// So many pairs of kills, spread evenly over the calls of the first process and over those of the one that resumes.
     fn pairs(self, share: u64, of: u64, count: u64) {
         let (content, calls) = self.clean();
         for number in (0..count).filter(|number| number % of == share) {
             let call = 1 + number * calls / count;
-            // What remains is about as many calls as there were left. A step that shares no factor with it visits all.
-            let left = (calls - call).max(1);
-            let again = call + 1 + number * 7919 % left;
             let (first, second) = (MOMENTS[number as usize % 3], MOMENTS[number as usize / 3 % 3]);
+            let resumed = self.killed(&[(call, first)], &content);
+            // A step that shares no factor with the count visits all.
+            let again = 1 + number * 7919 % resumed;
             self.killed(&[(call, first), (again, second)], &content);
         }
     }
