@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use landfall::Code;
 use landfall::prelude::*;
+use landfall::properties;
+use landfall::resource::Properties;
 use landfall::sim::{Chaos, Side, SimCloud, Skew, Time};
 use landfall::units::Date;
 
@@ -85,6 +87,8 @@ struct Schedule {
 /// What the stack of a schedule holds. Short ones are many, so that a minute runs thousands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
+    /// A key, which has only tags, and a log group, which has a name.
+    Pair,
     /// A bucket with its key.
     Bucket,
     /// A network without gateways to the internet that take minutes.
@@ -99,10 +103,11 @@ impl Schedule {
         let chaos = Chaos::drawn(seed);
         let cloud = landfall::aws::simulated("eu-west-1", seed, Time::Virtual);
         cloud.set_chaos(chaos);
-        let shape = match dice.below(16) {
+        let shape = match dice.below(64) {
             0 => Shape::Long,
-            1..4 => Shape::Network,
-            _ => Shape::Bucket,
+            1..5 => Shape::Network,
+            5..32 => Shape::Bucket,
+            _ => Shape::Pair,
         };
         Self { seed, cloud, chaos, shape, second: dice.below(3) == 0, destroy: dice.below(3) == 0 }
     }
@@ -301,7 +306,11 @@ impl Schedule {
     fn place(&self, host: &SimCloud, second: bool, holder: &str) -> Platform {
         let mut platform = Platform::builder("schedule", "dev", Aws::new("eu-west-1"));
         platform.today(Date::new(2026, 11, 23));
-        if self.shape != Shape::Bucket {
+        if self.shape == Shape::Pair {
+            platform.native("key", "AWS::KMS::Key", properties! { "Description" => "a pair" });
+            platform.native("logs", "AWS::Logs::LogGroup", properties! { "LogGroupName" => "/schedule/pair" });
+        }
+        if matches!(self.shape, Shape::Network | Shape::Long) {
             let nat = if self.shape == Shape::Long { Nat::One } else { Nat::None };
             let spec = NetworkSpec::new("10.30.0.0/16".parse().unwrap()).zones(2).nat(nat);
             let network = platform.network("core", spec);
@@ -309,13 +318,24 @@ impl Schedule {
                 platform.cache("redis", CacheSpec::valkey(&network));
             }
         }
-        if self.shape != Shape::Network {
+        if matches!(self.shape, Shape::Bucket | Shape::Long) {
             platform.bucket("files", BucketSpec::new());
         }
         if second {
-            platform.tag("CostCenter", "engineering").bucket("models", BucketSpec::new());
+            platform.tag("CostCenter", "engineering");
+            if self.shape == Shape::Pair {
+                platform.native("role", "AWS::IAM::Role", role());
+            } else {
+                platform.bucket("models", BucketSpec::new());
+            }
         }
         platform.simulate(host).ledger(host.ledger()).holder(holder);
         platform.build().unwrap()
     }
+}
+
+fn role() -> Properties {
+    let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",
+        "Principal":{"Service":"ec2.amazonaws.com"}}]}"#;
+    properties! { "RoleName" => "schedule-role", "AssumeRolePolicyDocument" => trust }
 }
