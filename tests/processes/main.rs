@@ -4,6 +4,7 @@
 //! once more, told by its environment to be a replica. `LANDFALL_TEST_ROUNDS=50` has the full number of rounds.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "rounds are counted, and what they took is told")]
 
 mod cloud;
 mod replica;
