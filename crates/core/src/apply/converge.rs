@@ -171,8 +171,11 @@ impl Engine {
                 // Another replica did the work while this one waited.
                 return self.read_outputs().await;
             };
-            if let Some(outputs) = session.state().converged.as_ref().and_then(|converged| self.settled(converged)) {
-                session.release(Vec::new()).await?;
+            if let Some(converged) = session.state().converged.clone()
+                && let Some(outputs) = self.settled(&converged)
+            {
+                // Said once more: the newest entry is what everybody looks at first.
+                session.release(vec![Record::Converged(Box::new(converged))]).await?;
                 return Ok(outputs);
             }
             let result = self.converge_in(&mut session).await;
@@ -299,8 +302,8 @@ impl Engine {
         let setup = &self.setup;
         let options = AcquireOptions::new(&setup.options.holder, setup.target.clone());
         let options = options.time_to_live(setup.options.time_to_live);
-        if until == Until::Settled {
-            self.pause_after_failures().await?;
+        if until == Until::Settled && !self.pause_after_failures().await? {
+            return Ok(None);
         }
         let mut watch = match setup.ledger.acquire(&setup.stack, &options).await? {
             Acquired::Session(session) => return Ok(Some(self.taken(*session))),
@@ -321,8 +324,8 @@ impl Engine {
                     return Ok(None);
                 }
                 Watched::Converged(_) | Watched::Released | Watched::Expired => {
-                    if until == Until::Settled {
-                        self.pause_after_failures().await?;
+                    if until == Until::Settled && !self.pause_after_failures().await? {
+                        return Ok(None);
                     }
                     if let Some(session) = watch.acquire().await? {
                         return Ok(Some(self.taken(*session)));
@@ -347,7 +350,7 @@ impl Engine {
 
     /// The recorded outputs, if this process has nothing to add: all is as it wants it, or a newer generation of the
     /// configuration converged and this one must not change anything back.
-    fn settled(&self, converged: &Converged) -> Option<AllOutputs> {
+    pub(super) fn settled(&self, converged: &Converged) -> Option<AllOutputs> {
         let &Options { generation, rollback, .. } = &self.setup.options;
         if converged.generation > generation && !rollback {
             self.tell(&EventKind::Superseded { generation, deployed: converged.generation });
