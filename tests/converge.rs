@@ -3,7 +3,11 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{World, consented, differences, inferloop};
+use landfall::clock::drive;
+use landfall::ledger::{AcquireOptions, Acquired};
 use landfall::prelude::*;
 
 #[tokio::test]
@@ -76,6 +80,29 @@ async fn eight_replicas_that_start_together_provision_once() {
     let first = all[0].as_ref().unwrap();
     assert!(all.iter().all(|outputs| outputs.as_ref().unwrap() == first));
     assert_eq!(differences(&world.content(), &clean.content()), [""; 0]);
+}
+
+/// Whoever looked a moment too early finds the lease free and all work done. Giving it back must leave a ledger that says so.
+#[tokio::test]
+async fn a_lease_that_was_taken_for_nothing_holds_nobody_up() {
+    let world = World::new(9);
+    let platform = world.inferloop("first");
+    let outputs = platform.converge().await.unwrap();
+    let setup = platform.engine().setup();
+    let taken_for_nothing = async {
+        let options = AcquireOptions::new("second", setup.target.clone());
+        match world.ledger.acquire(&setup.stack, &options).await.unwrap() {
+            Acquired::Session(mut session) => session.release(Vec::new()).await.unwrap(),
+            Acquired::Held(watch) => panic!("{:?} has the lease", watch.holder()),
+        }
+    };
+    drive(setup.clock.clone(), taken_for_nothing).await;
+    let (start, writes) = (setup.clock.now(), world.ledger.writes());
+    for number in 0..12 {
+        assert_eq!(world.inferloop(&format!("replica-{number}")).converge().await.unwrap(), outputs);
+    }
+    assert!(setup.clock.now() - start < Duration::from_secs(5), "{:?}", setup.clock.now() - start);
+    assert_eq!(world.ledger.writes() - writes, 0, "nobody took the lease for nothing again");
 }
 
 #[tokio::test]

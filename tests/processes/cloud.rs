@@ -1,7 +1,6 @@
 //! A cloud that every process of this machine sees: a folder. An object is a file that appears whole, once; a journal has a
 //! line for each mutating call, from before it acts.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,6 +15,8 @@ use landfall::resource::{Catalog, Claim, Identity, Marks, Ownership, Properties,
 use landfall::{Code, Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::replica::{Orders, ask};
+
 /// How long a call is on its way, there and back.
 const ON_THE_WAY: Duration = Duration::from_millis(5);
 
@@ -24,6 +25,8 @@ const ON_THE_WAY: Duration = Duration::from_millis(5);
 pub(crate) struct FolderCloud {
     folder: PathBuf,
     process: String,
+    /// Whether each create waits for the parent's word before it acts.
+    asks: bool,
     catalog: Catalog,
     clock: Arc<dyn Clock>,
 }
@@ -38,11 +41,12 @@ pub(crate) struct Object {
 }
 
 impl FolderCloud {
-    pub(crate) fn new(folder: &Path, process: &str, catalog: Catalog, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(orders: &Orders, catalog: Catalog, clock: Arc<dyn Clock>) -> Self {
+        let folder = orders.world.clone();
         for below in ["objects", "staged"] {
             fs::create_dir_all(folder.join(below)).unwrap();
         }
-        Self { folder: folder.to_owned(), process: process.to_owned(), catalog, clock }
+        Self { folder, process: orders.name.clone(), asks: orders.asks, catalog, clock }
     }
 
     fn all(&self) -> Vec<(PathBuf, Object)> {
@@ -146,6 +150,9 @@ impl Driver for FolderCloud {
     async fn create(&self, cx: &Context<'_>, at: &Identity, desired: &Properties) -> Result<Operation> {
         self.note("begins", Verb::Create, at);
         self.on_the_way().await;
+        if self.asks {
+            ask(&format!("during {}", at.address));
+        }
         let key = key(at);
         // Unlike the id of any other object, made before or after.
         let id = format!("{}-{}-{}", at.address.to_string().replace('/', "-"), std::process::id(), self.process);
@@ -206,12 +213,4 @@ impl Drivers for FolderCloud {
     fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
     }
-}
-
-/// How many objects there are of each address.
-pub(crate) fn counts(folder: &Path) -> BTreeMap<String, usize> {
-    objects(folder).into_iter().fold(BTreeMap::new(), |mut counts, object| {
-        *counts.entry(object.marks.address.to_string()).or_default() += 1;
-        counts
-    })
 }

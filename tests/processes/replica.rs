@@ -31,7 +31,7 @@ pub(crate) struct Orders {
     pub(crate) bucket: Option<(String, String)>,
     /// The lease's time to live, in milliseconds.
     pub(crate) time_to_live: u64,
-    /// Whether each call to the ledger waits for the parent's word, before and after.
+    /// Whether each call to the ledger waits for the parent's word, before and after, and each create in its middle.
     pub(crate) asks: bool,
 }
 
@@ -65,7 +65,7 @@ impl Orders {
         let catalog = Catalog::new(setup.catalog.iter().map(at_once));
         let mut expanded = setup.expanded.clone();
         expanded.catalog = catalog.clone();
-        let cloud = FolderCloud::new(&self.world, &self.name, catalog.clone(), clock.clone());
+        let cloud = FolderCloud::new(self, catalog.clone(), clock.clone());
         let ledger = self.ledger();
         let ledger = if self.asks { Ledger::new(Arc::new(Asking::new(ledger.store().clone()))) } else { ledger };
         Engine::new(Setup {
@@ -130,7 +130,7 @@ fn write_whole(path: &Path, bytes: &[u8]) {
 }
 
 /// Says where it stands and waits for a line of the parent, all of the process with it.
-fn ask(what: &str) {
+pub(crate) fn ask(what: &str) {
     // Past the harness, which keeps for itself what macros print.
     let mut out = std::io::stdout().lock();
     out.write_all(format!("@{what}\n").as_bytes()).unwrap();

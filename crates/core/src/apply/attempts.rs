@@ -18,14 +18,22 @@ impl Engine {
     /// Waits before the lease is taken, the longer the more often it was taken since something last got done. The count
     /// stands in the ledger, so it survives the process; the wait goes by this process's own clock, so nobody has to
     /// write down when an attempt was made.
-    pub(super) async fn pause_after_failures(&self, state: &State) -> Result<()> {
+    ///
+    /// Whether the lease is worth taking: not when everything is as it is wanted.
+    pub(super) async fn pause_after_failures(&self, state: &State) -> Result<bool> {
         let setup = self.setup();
-        if state.converged.is_none() {
-            self.check_generation(state)?;
+        match &state.converged {
+            None => self.check_generation(state)?,
+            Some(converged)
+                if !self.must_recheck(converged, !state.recheck.is_no()) && self.settled(converged).is_some() =>
+            {
+                return Ok(false);
+            }
+            Some(_) => {}
         }
         let wait = pause(state.attempts);
         if wait.is_zero() {
-            return Ok(());
+            return Ok(true);
         }
         let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         self.tell(&EventKind::BackingOff { attempts: state.attempts, wait: milliseconds });
@@ -36,7 +44,7 @@ impl Engine {
             }
             let left = until.saturating_sub(setup.clock.now());
             if left.is_zero() {
-                return Ok(());
+                return Ok(true);
             }
             setup.clock.sleep(left.min(SLICE)).await;
         }

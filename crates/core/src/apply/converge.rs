@@ -203,11 +203,12 @@ impl Engine {
             return self.read_outputs().await;
         };
         if *suspect == Suspect::Nothing
-            && let Some(converged) = &session.state().converged
-            && !self.must_recheck(converged, !session.state().recheck.is_no())
-            && let Some(outputs) = self.settled(converged)
+            && let Some(converged) = session.state().converged.clone()
+            && !self.must_recheck(&converged, !session.state().recheck.is_no())
+            && let Some(outputs) = self.settled(&converged)
         {
-            session.release(Vec::new()).await?;
+            // Said once more: the newest entry is what everybody looks at first.
+            session.release(vec![Record::Converged(Box::new(converged))]).await?;
             return Ok(outputs);
         }
         let result = self.converge_in(&mut session, suspect).await;
@@ -371,7 +372,9 @@ impl Engine {
         let mut known = Loaded::default();
         if until == Until::Settled {
             known = setup.ledger.load(&setup.stack).await?;
-            self.pause_after_failures(&known.state).await?;
+            if !self.pause_after_failures(&known.state).await? {
+                return Ok(None);
+            }
         }
         let mut watch = match setup.ledger.acquire_on(&setup.stack, &options, known).await? {
             Acquired::Session(session) => return Ok(Some(self.taken(*session))),
@@ -392,8 +395,8 @@ impl Engine {
                     return Ok(None);
                 }
                 Watched::Converged(_) | Watched::Released | Watched::Expired => {
-                    if until == Until::Settled {
-                        self.pause_after_failures(watch.load().await?).await?;
+                    if until == Until::Settled && !self.pause_after_failures(watch.load().await?).await? {
+                        return Ok(None);
                     }
                     if let Some(session) = watch.acquire().await? {
                         return Ok(Some(self.taken(*session)));
@@ -418,7 +421,7 @@ impl Engine {
 
     /// The recorded outputs, if this process has nothing to add: all is as it wants it, or a newer generation of the
     /// configuration converged and this one must not change anything back.
-    fn settled(&self, converged: &Converged) -> Option<AllOutputs> {
+    pub(super) fn settled(&self, converged: &Converged) -> Option<AllOutputs> {
         let &Options { generation, rollback, .. } = &self.setup.options;
         if converged.generation > generation && !rollback {
             self.tell(&EventKind::Superseded { generation, deployed: converged.generation });
@@ -430,7 +433,7 @@ impl Engine {
     }
 
     /// Whether this process counts the cloud once more, although nothing is wanted. An older generation changes nothing.
-    fn must_recheck(&self, converged: &Converged, due: bool) -> bool {
+    pub(super) fn must_recheck(&self, converged: &Converged, due: bool) -> bool {
         let &Options { generation, rollback, .. } = &self.setup.options;
         due && (converged.generation <= generation || rollback)
     }
