@@ -16,9 +16,7 @@ use crate::clock::{Clock, drive};
 use crate::driver::{Drivers, Found, Reader, Target};
 use crate::event::{EventKind, Events, counted};
 use crate::graph::{Expanded, Graph};
-use crate::ledger::{
-    AcquireOptions, Acquired, Converged, Head, Ledger, Loaded, Recheck, Record, Session, State, Watched,
-};
+use crate::ledger::{AcquireOptions, Acquired, Converged, Head, Ledger, Recheck, Record, Session, State, Watched};
 use crate::plan::{self, Mode, Plan, Seen, SpecNow};
 use crate::resource::{Catalog, IdentityClass, ResourceType, StackId, TargetField, Value, Verb};
 use crate::scope::AllOutputs;
@@ -369,14 +367,11 @@ impl Engine {
         let setup = &self.setup;
         let options = AcquireOptions::new(&setup.options.holder, setup.target.clone());
         let options = options.time_to_live(setup.options.time_to_live);
-        let mut known = Loaded::default();
-        if until == Until::Settled {
-            known = setup.ledger.load(&setup.stack).await?;
-            if !self.pause_after_failures(&known.state).await? {
-                return Ok(None);
-            }
+        let loaded = setup.ledger.load(&setup.stack).await?;
+        if until == Until::Settled && !self.pause_after_failures(&loaded.state).await? {
+            return Ok(None);
         }
-        let mut watch = match setup.ledger.acquire_on(&setup.stack, &options, known).await? {
+        let mut watch = match setup.ledger.acquire_on(&setup.stack, &options, loaded).await? {
             Acquired::Session(session) => return Ok(Some(self.taken(*session))),
             Acquired::Held(watch) => watch,
         };

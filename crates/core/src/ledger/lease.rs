@@ -57,17 +57,18 @@ impl Ledger {
     /// - [`Code::InvalidValue`] for options out of range.
     /// - Those of [`Ledger::load`].
     pub async fn acquire(&self, stack: &StackId, options: &AcquireOptions) -> Result<Acquired> {
-        self.acquire_on(stack, options, Loaded::default()).await
+        check(options)?;
+        let loaded = self.load(stack).await?;
+        self.acquire_on(stack, options, loaded).await
     }
 
-    /// [`Ledger::acquire`] by whoever loaded before. See [`Ledger::load_on`].
+    /// [`Ledger::acquire`] by whoever has just loaded the ledger.
     ///
     /// # Errors
     /// As [`Ledger::acquire`].
-    pub async fn acquire_on(&self, stack: &StackId, options: &AcquireOptions, mut known: Loaded) -> Result<Acquired> {
+    pub async fn acquire_on(&self, stack: &StackId, options: &AcquireOptions, mut loaded: Loaded) -> Result<Acquired> {
         check(options)?;
         loop {
-            let loaded = self.load_on(stack, std::mem::take(&mut known)).await?;
             if loaded.state.lease.holder.is_some() {
                 return Ok(Acquired::Held(Box::new(Watch::new(self, stack, options, loaded))));
             }
@@ -75,6 +76,7 @@ impl Ledger {
                 return Ok(Acquired::Session(session));
             }
             // Somebody was faster. Whoever it was made progress, so this ends.
+            loaded = self.load(stack).await?;
         }
     }
 

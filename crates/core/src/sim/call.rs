@@ -116,7 +116,8 @@ pub struct Pass {
     cloud: SimCloud,
     pub(super) number: u64,
     entry: usize,
-    request: String,
+    /// What the request's id is drawn from.
+    request: Random,
     pub(super) there: Duration,
     back: Duration,
 }
@@ -145,7 +146,11 @@ impl SimCloud {
     /// # }
     /// ```
     pub async fn outbound(&self, name: &str) -> Pass {
-        let pass = self.depart(Cow::Owned(name.to_owned()), None, &[], false, LEDGER).await;
+        self.outbound_as(Cow::Owned(name.to_owned())).await
+    }
+
+    pub(super) async fn outbound_as(&self, name: Cow<'static, str>) -> Pass {
+        let pass = self.depart(name, None, &[], false, LEDGER).await;
         self.reachable(Side::Store).await;
         self.clock.sleep(pass.there).await;
         self.alive().await;
@@ -316,7 +321,7 @@ impl SimCloud {
         let mut random = self.chance("call", number);
         let (low, high) = (Duration::from_millis(low), Duration::from_millis(high));
         let (there, back) = (random.between(low, high), random.between(low, high));
-        let pass = Pass { cloud: self.clone(), number, entry, request: random.uuid(), there, back };
+        let pass = Pass { cloud: self.clone(), number, entry, request: random, there, back };
         pass.reach(Moment::Before).await;
         pass
     }
@@ -358,8 +363,8 @@ impl Pass {
     }
 
     /// The request's id, as clouds print it.
-    pub(super) fn request(&self) -> &str {
-        &self.request
+    pub(super) fn request(&self) -> String {
+        self.request.clone().uuid()
     }
 
     /// Dies here if that was ordered.

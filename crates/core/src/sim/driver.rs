@@ -113,7 +113,7 @@ impl SimCloud {
             _ => pass.there,
         };
         let reply = Slot::default();
-        let (id, stack) = (pass.request().to_owned(), cx.stack.clone());
+        let (id, stack) = (pass.request(), cx.stack.clone());
         // From here on the request is on the wire, and acts whether or not this future lives to see it.
         let flight = Flight { stack, id, request, fault, reply: reply.clone() };
         self.world().send(self.clock.now() + there, flight);

@@ -58,8 +58,8 @@ impl SimStore {
     }
 
     /// A call on its way, and what will go wrong with it. What goes wrong before it acts ends it here.
-    async fn send(&self, name: &str) -> Result<(Pass, Option<StoreFault>)> {
-        let pass = self.0.outbound(name).await;
+    async fn send(&self, name: &'static str) -> Result<(Pass, Option<StoreFault>)> {
+        let pass = self.0.outbound_as(name.into()).await;
         let fault = self.0.chaos().store_fault(&mut self.0.chance("store", pass.number));
         if self.mode() == StoreMode::Down || fault == Some(StoreFault::Down) {
             pass.replied().await;
