@@ -15,6 +15,8 @@ use crate::resource::StackId;
 use crate::{Code, Error, Result};
 
 const MAGIC: &str = "landfall-ledger";
+/// What encrypted entries begin with.
+pub(super) const SEALED: &str = "landfall-ledger-sealed";
 /// JSON readers give up at 128 levels; a checkpoint wraps what a record holds in a few more.
 const DEEPEST: usize = 112;
 
@@ -68,6 +70,10 @@ pub(super) fn damaged(number: u64, what: impl std::fmt::Display) -> Error {
 fn body(bytes: &[u8], number: u64) -> Result<&[u8]> {
     let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged(number, "it has no header line"))?;
     let (header, body) = (&bytes[..end], &bytes[end + 1..]);
+    if header.starts_with(SEALED.as_bytes()) {
+        return Err(Error::new(Code::LedgerSealed, format!("an entry is encrypted, and no key is given: {number}"))
+            .hint("give the key that it was written with: Ledger::encrypted, with the feature `encryption`"));
+    }
     let words: Vec<_> = std::str::from_utf8(header).unwrap_or_default().split(' ').collect();
     let [MAGIC, format, sum] = words[..] else {
         return Err(damaged(number, "its header is not a ledger's"));

@@ -25,6 +25,8 @@
 //! lacks exists is found out by a census.
 
 mod codec;
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod handle;
 mod key;
 mod lease;
@@ -39,6 +41,8 @@ mod store;
 mod testing;
 mod watch;
 
+#[cfg(feature = "encryption")]
+pub use encrypted::EncryptionKey;
 pub use handle::Ledger;
 pub use key::is_entry_key;
 pub use lease::{AcquireOptions, Acquired};
