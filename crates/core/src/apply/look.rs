@@ -125,7 +125,7 @@ impl Engine {
     }
 
     /// Everything that bears the stack's marks.
-    async fn count(&self, reader: &Reader, session: &mut Option<&mut Session>) -> Result<Vec<Found>> {
+    pub(super) async fn count(&self, reader: &Reader, session: &mut Option<&mut Session>) -> Result<Vec<Found>> {
         let mut jitter = Jitter::new(&self.setup().options.holder);
         let mut attempt = 0;
         loop {
@@ -174,15 +174,19 @@ impl Engine {
         match (&identity.cluster, api) {
             (_, Ok(Api::Postgres) | Err(_)) => false,
             (None, _) => true,
-            (Some(cluster), _) => state.resources.get(cluster).is_some_and(|held| {
-                let slot = Slot::new(cluster, held.generation);
-                matches!(seen.by_slot.get(&slot), Some(Observation::Present(_)))
-            }),
+            (Some(cluster), _) => {
+                let moved = state.moved_from(cluster);
+                let cluster = moved.as_ref().unwrap_or(cluster);
+                state.resources.get(cluster).is_some_and(|held| {
+                    let slot = Slot::new(cluster, held.generation);
+                    matches!(seen.by_slot.get(&slot), Some(Observation::Present(_)))
+                })
+            }
         }
     }
 
     /// Waits, and says meanwhile that the holder is alive.
-    async fn rest(&self, wait: Duration, session: &mut Option<&mut Session>) -> Result<()> {
+    pub(super) async fn rest(&self, wait: Duration, session: &mut Option<&mut Session>) -> Result<()> {
         let clock = &self.setup().clock;
         let until = clock.now() + wait;
         loop {

@@ -20,6 +20,7 @@ mod call;
 mod cancel;
 mod converge;
 mod end;
+mod history;
 mod limits;
 mod look;
 mod report;

@@ -1,7 +1,9 @@
 //! The graph of native resources: what stands on what, in which order, with which hash.
 
+mod blueprint;
 mod expand;
 
+pub use blueprint::{Blueprint, Move};
 pub use expand::{Expanded, expand};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,6 +17,8 @@ use crate::{Code, Error, Result};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
     resources: BTreeMap<Address, Resource>,
+    /// The hash of what is wanted, where this is another way of making it.
+    known_as: Option<String>,
 }
 
 impl Graph {
@@ -35,9 +39,15 @@ impl Graph {
             }
         }
         problems.finish()?;
-        let graph = Self { resources };
+        let graph = Self { resources, known_as: None };
         graph.order()?;
         Ok(graph)
+    }
+
+    /// The same graph, which goes by another one's hash.
+    pub(crate) fn known_as(mut self, hash: String) -> Self {
+        self.known_as = Some(hash);
+        self
     }
 
     /// The resource at an address.
@@ -74,6 +84,9 @@ impl Graph {
     /// A hash of everything that is wanted: 64 hexadecimal digits. Where things were declared does not enter it.
     #[must_use]
     pub fn hash(&self) -> String {
+        if let Some(hash) = &self.known_as {
+            return hash.clone();
+        }
         let mut hasher = Sha256::new();
         for resource in self.resources.values() {
             let Resource { address, type_name, properties, depends_on, cluster, protected, origin: _ } = resource;

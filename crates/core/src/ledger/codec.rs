@@ -153,6 +153,7 @@ mod tests {
 
     use super::super::testing::{converged, done, intent, slot, stack, target};
     use super::*;
+    use crate::graph::Move;
     use crate::ledger::{Consent, State};
     use crate::resource::{Value, Verb};
     use crate::secret::Secret;
@@ -191,6 +192,7 @@ mod tests {
             Record::Forgotten { slot: slot(4) },
             Record::Protection { address: slot(1).address, protected: true },
             Record::Consent(Consent { address: slot(1).address, id: "subnet-1".into(), plan: "p".into() }),
+            Record::Moved(Move { from: "network/core".into(), to: "network/main".into() }),
             converged("g"),
             Record::Checkpoint(Box::default()),
             Record::Release,

@@ -26,7 +26,7 @@ impl Peek {
         self.entry.records.iter().rev().find_map(|record| match record {
             Record::Converged(converged) => Some(Some(&**converged)),
             Record::Checkpoint(state) => Some(state.converged.as_ref()),
-            Record::Intent(_) | Record::Deleted { .. } | Record::Forgotten { .. } => Some(None),
+            Record::Intent(_) | Record::Deleted { .. } | Record::Forgotten { .. } | Record::Moved(_) => Some(None),
             _ => None,
         })?
     }
@@ -95,7 +95,17 @@ impl Ledger {
     /// As [`Ledger::peek`]. Entries that are missing, out of order or not chained to each other are
     /// [`Code::LedgerDamaged`](crate::Code::LedgerDamaged).
     pub async fn load(&self, stack: &StackId) -> Result<Loaded> {
-        let Some(number) = self.newest(stack).await? else { return Ok(Loaded::default()) };
+        match self.newest(stack).await? {
+            Some(number) => self.load_to(stack, number).await,
+            None => Ok(Loaded::default()),
+        }
+    }
+
+    /// The ledger up to this entry, which is there.
+    ///
+    /// # Errors
+    /// As [`Ledger::load`].
+    pub(crate) async fn load_to(&self, stack: &StackId, number: u64) -> Result<Loaded> {
         let newest = self.entry(stack, number).await?;
         let checkpoint = newest.0.checkpoint;
         let mut fold = Fold { loaded: Loaded::default(), checkpoint };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Converged, State};
 use crate::driver::Target;
 use crate::error::Position;
+use crate::graph::Move;
 use crate::resource::{Address, Claim, Properties, StackId, Verb};
 use crate::{Code, Error, Result};
 
@@ -106,6 +107,8 @@ pub enum Record {
     },
     /// Somebody agreed to lose something.
     Consent(Consent),
+    /// The objects of a declaration go by another address from now on.
+    Moved(Move),
     /// From now on this generation of the configuration is deployed.
     Generation {
         /// Its number.
@@ -132,6 +135,7 @@ impl Record {
         "forgotten",
         "protection",
         "consent",
+        "moved",
         "generation",
         "converged",
         "checkpoint",
@@ -153,6 +157,7 @@ impl Record {
             Self::Forgotten { .. } => "forgotten",
             Self::Protection { .. } => "protection",
             Self::Consent(_) => "consent",
+            Self::Moved(_) => "moved",
             Self::Generation { .. } => "generation",
             Self::Converged(_) => "converged",
             Self::Checkpoint(_) => "checkpoint",

@@ -224,6 +224,7 @@ impl Case {
             head: &self.head,
             expanded: &self.expanded(),
             specs: &self.specs,
+            moves: &[],
             state: &self.state,
             seen,
             consents: &[],
