@@ -1,6 +1,6 @@
 //! The handle that a service keeps.
 
-use landfall_core::apply::{Cancel, Engine, Report, Residue};
+use landfall_core::apply::{Cancel, Engine, Rebuilt, Report, Residue};
 use landfall_core::driver::Found;
 use landfall_core::event::{Events, Listener};
 use landfall_core::graph::Graph;
@@ -140,6 +140,43 @@ impl Platform {
     /// What the cloud answers. A ledger that cannot be read is no error.
     pub async fn residue(&self) -> Result<Residue> {
         self.engine.residue().await
+    }
+
+    /// Writes a ledger that is lost anew, from what the cloud says. Nothing in the cloud is changed; what holds data is
+    /// protected from the first entry on.
+    ///
+    /// It needs a ledger that says nothing of resources yet, such as an empty folder. Afterwards [`Platform::plan`] shows
+    /// what is left to do: nothing, when everything is as declared. What is not declared any more shows as a deletion there,
+    /// with consent where it holds data.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> landfall::Result<()> {
+    /// use landfall::prelude::*;
+    ///
+    /// let cloud = landfall::aws::simulated("eu-west-1", 1, landfall::sim::Time::Virtual);
+    /// let with = |ledger: Ledger| {
+    ///     let mut platform = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
+    ///     platform.simulate(&cloud).ledger(ledger);
+    ///     platform.bucket("files", BucketSpec::new());
+    ///     platform.build()
+    /// };
+    /// with(Ledger::memory())?.converge().await?;
+    ///
+    /// let platform = with(Ledger::memory())?; // the ledger is another one, and empty
+    /// assert_eq!(platform.converge().await.unwrap_err().code(), landfall::Code::LostLedger);
+    /// println!("{}", platform.rebuild().await?);
+    /// assert!(platform.plan().await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Code::LedgerInUse`](crate::Code::LedgerInUse) when the ledger says anything of resources already,
+    /// [`Code::Unresolved`](crate::Code::Unresolved) when two objects bear the same marks or something cannot be seen, and what the
+    /// ledger or the cloud answers.
+    pub async fn rebuild(&self) -> Result<Rebuilt> {
+        self.engine.rebuild().await
     }
 
     /// Rehearses what would be made in a simulated cloud, from an empty world: the process is killed at its calls, another

@@ -425,6 +425,11 @@ impl Engine {
         blueprint.map(|blueprint| blueprint.expand_under(former, self.graph())).transpose()
     }
 
+    /// The names that renamed declarations may have had.
+    pub(super) fn former_names(&self) -> Former {
+        self.blueprint.as_deref().map(Blueprint::former).unwrap_or_default()
+    }
+
     pub(super) fn make_plan(&self, scene: &Scene, head: &Head, seen: &Seen, mode: Mode) -> Result<Plan> {
         plan::plan(&plan::Input {
             stack: &self.setup.stack,
@@ -464,7 +469,7 @@ impl Engine {
             Code::LostLedger,
             format!("the ledger is empty, and the cloud holds resources of this stack: {}", self.setup.stack),
         )
-        .hint("point the ledger at the store it was in; if that is lost, rebuild it from a census")
+        .hint("point the ledger at the store it was in; if that is lost, call rebuild, which changes nothing in the cloud")
     }
 
     fn resolve_outputs(&self, outputs: &AllOutputs, state: &State) -> Result<AllOutputs> {

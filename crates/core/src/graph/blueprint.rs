@@ -104,6 +104,20 @@ impl Blueprint {
         Ok(pending)
     }
 
+    /// For each declaration that was renamed, the names it may have had, the first one first.
+    pub(crate) fn former(&self) -> Former {
+        let targets: BTreeSet<&String> = self.moves.values().collect();
+        let mut former = Former::new();
+        for first in self.moves.keys().filter(|from| !targets.contains(from)) {
+            let mut names = vec![first.clone()];
+            while let Some(next) = names.last().and_then(|last| self.moves.get(last)) {
+                names.push(next.clone());
+            }
+            former.extend(names.pop().map(|end| (end, names)));
+        }
+        former
+    }
+
     fn end_of<'a>(&'a self, from: &'a str) -> &'a str {
         let mut end = from;
         while let Some(next) = self.moves.get(end) {

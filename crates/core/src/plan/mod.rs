@@ -13,6 +13,7 @@ mod consent;
 mod decide;
 mod diff;
 mod edges;
+mod given;
 mod json;
 mod judge;
 mod known;
@@ -36,6 +37,7 @@ mod generated;
 mod tests;
 
 pub use build::{Input, Mode, plan};
+pub(crate) use given::{as_given, named_in};
 pub use look::{Seen, look, look_with_census, observations_needed};
 pub use reason::{SpecNow, specs_of};
 pub use restore::Restore;
