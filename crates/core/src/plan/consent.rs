@@ -132,9 +132,13 @@ impl Plan {
         if *head == self.base {
             return Ok(());
         }
-        let moved = match now.after(&self.moves) {
-            Ok(now) => moved(&self.base_resources, &digests(&now)),
-            Err(_) => self.moves.iter().map(|moved| format!("{} came", moved.to)).collect(),
+        let moved = if self.moves.is_empty() {
+            moved(&self.base_resources, &digests(now))
+        } else {
+            match now.after(&self.moves) {
+                Ok(now) => moved(&self.base_resources, &digests(&now)),
+                Err(_) => self.moves.iter().map(|moved| format!("{} came", moved.to)).collect(),
+            }
         };
         if moved.is_empty() {
             return Ok(());
