@@ -166,3 +166,37 @@ async fn each_step_says_what_it_costs_and_what_the_way_back_would_be() {
     let steps = json["steps"].as_array().unwrap();
     assert!(steps.iter().any(|step| step["undo"] == "irreversible"), "{json}");
 }
+
+#[tokio::test]
+async fn a_replacement_is_taken_back_by_another_one() {
+    let world = World::new(8);
+    let with = |machine: &str, holder: &str| {
+        let mut platform = Platform::builder("pools", "dev", Aws::new("eu-west-1"));
+        platform.today(landfall::units::Date::new(2026, 11, 23));
+        let network = platform.network("core", NetworkSpec::new("10.20.0.0/16".parse().unwrap()));
+        let cluster = ClusterSpec::new(&network, "1.35").administrators(["arn:aws:iam::123456789012:role/platform"]);
+        let cluster = platform.cluster("main", cluster);
+        platform.node_pool("general", NodePoolSpec::new(&cluster).machine(machine).nodes(Range::new(3, 10).unwrap()));
+        world.place(platform, holder)
+    };
+    with("m6a.xlarge", "first").converge().await.unwrap();
+    let newer = with("m6i.xlarge", "second");
+    let plan = newer.plan().await.unwrap();
+    let replaced = plan.steps.iter().find(|step| step.type_name == "AWS::EKS::Nodegroup").unwrap();
+    assert_eq!(replaced.change, Change::ReplaceCreateFirst, "{}", plan.details(Style::Plain));
+    newer.converge().await.unwrap();
+
+    let entries = converged(&newer).await;
+    assert!(newer.plan_to(entries[1]).await.unwrap().is_empty(), "it is there already");
+    let plan = newer.plan_to(entries[0]).await.unwrap();
+    assert!(plan.steps.iter().any(|step| step.address == replaced.address && step.change == replaced.change));
+    newer.apply(plan).await.unwrap();
+    let older = with("m6a.xlarge", "third");
+    assert!(older.plan().await.unwrap().is_empty(), "{}", older.plan().await.unwrap().details(Style::Plain));
+
+    // And forward again, over two replacements.
+    let plan = older.plan_to(entries[1]).await.unwrap();
+    older.apply(plan).await.unwrap();
+    let newer = with("m6i.xlarge", "fourth");
+    assert!(newer.plan().await.unwrap().is_empty(), "{}", newer.plan().await.unwrap().details(Style::Plain));
+}
