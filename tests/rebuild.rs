@@ -107,6 +107,7 @@ async fn a_half_done_apply_is_rebuilt_and_finished_without_a_second_object() {
     let clean = World::new(5);
     clean.place(small(), "clean").converge().await.unwrap();
     let (count, calls) = (clean.cloud.objects().len(), clean.cloud.calls());
+    let mut unfinished = 0;
     for call in (3..calls).step_by(5) {
         for moment in [Moment::Acted, Moment::Replied] {
             let world = World::new(5);
@@ -116,13 +117,18 @@ async fn a_half_done_apply_is_rebuilt_and_finished_without_a_second_object() {
             let mutations = world.cloud.mutations();
             let lost = amnesiac(&world);
             let platform = lost.place(small(), "heir");
-            platform.rebuild().await.unwrap_or_else(|error| panic!("killed at {call}, {moment:?}: {error:?}"));
+            let rebuilt =
+                platform.rebuild().await.unwrap_or_else(|error| panic!("killed at {call}, {moment:?}: {error:?}"));
+            unfinished += rebuilt.unfinished.len();
             assert_eq!(world.cloud.mutations(), mutations, "killed at {call}, {moment:?}");
             platform.converge().await.unwrap_or_else(|error| panic!("killed at {call}, {moment:?}: {error:?}"));
             assert_eq!(world.content().len(), count, "killed at {call}, {moment:?}");
+            let residue = platform.residue().await.unwrap();
+            assert!(residue.objects.iter().all(|object| object.state.is_none()), "killed at {call}: {residue}");
             lost.check_census(&platform).await;
         }
     }
+    assert!(unfinished > 0, "some were killed while the cloud was at work");
 }
 
 #[tokio::test]
