@@ -12,7 +12,7 @@ use landfall_core::config::{self, Defaults, Source};
 use landfall_core::driver::{Drivers, Target};
 use landfall_core::error::Position;
 use landfall_core::event::Events;
-use landfall_core::graph::{Expanded, expand};
+use landfall_core::graph::{Blueprint, Move};
 use landfall_core::kind::{
     BucketSpec, CacheSpec, ClusterSpec, DatabaseSpec, MeshSpec, NetworkSpec, NodePoolSpec, Ref, ServiceSpec, validate,
 };
@@ -40,6 +40,7 @@ pub struct PlatformBuilder {
     secrets: BTreeMap<String, SecretString>,
     fingerprint_key: Option<SecretString>,
     protected: BTreeSet<String>,
+    moves: Vec<Move>,
     ledger: Option<Ledger>,
     simulated: Option<SimCloud>,
     live: Option<(Arc<dyn Drivers>, Target)>,
@@ -80,6 +81,7 @@ impl PlatformBuilder {
             secrets: BTreeMap::new(),
             fingerprint_key: None,
             protected: BTreeSet::new(),
+            moves: Vec::new(),
             ledger: None,
             simulated: None,
             live: None,
@@ -179,6 +181,41 @@ impl PlatformBuilder {
         self
     }
 
+    /// Says that a declaration (`kind/name`) was renamed: what it made goes by the new address from now on and is neither
+    /// deleted nor made anew, whatever it holds. In the cloud it keeps its names, because those cannot change; where tags
+    /// carry the address, they are changed in place. A service that depends on it by its name is told of it under the name
+    /// it had.
+    ///
+    /// The plan shows each move. One that was made already, or that finds nothing to move, does nothing: the call may stay
+    /// for stacks that are older, and go once there are none. Several calls may follow on each other.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> landfall::Result<()> {
+    /// use landfall::prelude::*;
+    /// use landfall::plan::Change;
+    ///
+    /// let (cloud, ledger) = (landfall::aws::simulated("eu-west-1", 1, landfall::sim::Time::Virtual), Ledger::memory());
+    /// let mut before = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
+    /// before.simulate(&cloud).ledger(ledger.clone());
+    /// before.bucket("files", BucketSpec::new());
+    /// before.build()?.converge().await?;
+    ///
+    /// let mut after = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
+    /// after.simulate(&cloud).ledger(ledger);
+    /// after.bucket("models", BucketSpec::new());
+    /// after.moved("bucket/files", "bucket/models");
+    /// let after = after.build()?;
+    /// assert!(after.plan().await?.steps.iter().all(|step| step.change == Change::Move));
+    /// after.converge().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn moved(&mut self, from: &str, to: &str) -> &mut Self {
+        self.moves.push(Move { from: from.to_owned(), to: to.to_owned() });
+        self
+    }
+
     /// Where the ledger is. Without it a simulated platform remembers in memory; a live one does not build.
     pub fn ledger(&mut self, ledger: Ledger) -> &mut Self {
         self.ledger = Some(ledger);
@@ -247,7 +284,18 @@ impl PlatformBuilder {
     /// Every problem of the declarations at once, each with its code, its place and what to do.
     pub fn build(self) -> Result<Platform> {
         let Self {
-            mut stack, cloud, mut problems, warnings, protected, ledger, simulated, live, limits, options, ..
+            mut stack,
+            cloud,
+            mut problems,
+            warnings,
+            protected,
+            moves,
+            ledger,
+            simulated,
+            live,
+            limits,
+            options,
+            ..
         } = self;
         for (name, value) in &self.secrets {
             match &self.fingerprint_key {
@@ -267,10 +315,12 @@ impl PlatformBuilder {
         problems.extend(cloud.check(&stack));
         let clouds = Clouds { cloud: cloud.clone(), workloads: Arc::new(Kubernetes::new()) };
         problems.extend(clouds.workloads.check(&stack));
+        let (id, specs) = (stack.id.clone(), specs_of(&stack)?);
+        let blueprint = problems.take(Blueprint::new(stack, clouds, protected, &moves));
         problems.finish()?;
 
-        let mut expanded = expand(&stack, &clouds)?;
-        protect(&mut expanded, &protected)?;
+        let blueprint = blueprint.ok_or_else(|| Error::internal("no blueprint and no problem"))?;
+        let expanded = blueprint.expand()?;
         let catalog = expanded.catalog.clone();
         let (drivers, target, clock, simulated) = match (live, simulated) {
             (Some((drivers, target)), _) => {
@@ -296,9 +346,8 @@ impl PlatformBuilder {
             }
         };
         let ledger = ledger.with_clock(clock.clone());
-        let specs = specs_of(&stack)?;
         let engine = Engine::new(Setup {
-            stack: stack.id,
+            stack: id,
             expanded,
             specs,
             ledger,
@@ -310,7 +359,8 @@ impl PlatformBuilder {
             catalog,
             secrets: self.secrets.into_values().chain(self.fingerprint_key).collect(),
             options,
-        });
+        })
+        .with_blueprint(blueprint);
         Ok(Platform { engine, simulated, warnings: Arc::new(warnings) })
     }
 }
@@ -333,31 +383,6 @@ fn simulate(cloud: &dyn Cloud, catalog: Catalog, seed: u64, time: Time) -> SimCl
         seed,
         time,
     })
-}
-
-fn protect(expanded: &mut Expanded, declarations: &BTreeSet<String>) -> Result<()> {
-    if declarations.is_empty() {
-        return Ok(());
-    }
-    let mut resources: BTreeMap<_, _> =
-        expanded.graph.iter().map(|resource| (resource.address.clone(), resource.clone())).collect();
-    let mut problems = Problems::default();
-    for declaration in declarations {
-        let mut found = false;
-        for resource in resources.values_mut().filter(|resource| resource.address.declaration() == declaration) {
-            resource.protected = true;
-            found = true;
-        }
-        if !found {
-            problems.push(
-                Error::new(Code::UnknownReference, format!("nothing of this name is declared: {declaration}"))
-                    .hint("name the declaration as kind/name, such as cluster/main"),
-            );
-        }
-    }
-    problems.finish()?;
-    expanded.graph = landfall_core::graph::Graph::new(resources)?;
-    Ok(())
 }
 
 /// The configuration files in a folder and in those right beneath it, by path.

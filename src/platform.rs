@@ -1,10 +1,11 @@
 //! The handle that a service keeps.
 
-use landfall_core::apply::{Cancel, Engine, Report, Residue};
+use landfall_core::apply::{Cancel, Engine, Rebuilt, Report, Residue};
 use landfall_core::driver::Found;
 use landfall_core::event::{Events, Listener};
 use landfall_core::graph::Graph;
-use landfall_core::plan::{Mode, Plan};
+use landfall_core::ledger::Past;
+use landfall_core::plan::{Mode, Plan, Reverse};
 use landfall_core::rehearse::{self, Rehearsal};
 use landfall_core::resource::Catalog;
 use landfall_core::sim::SimCloud;
@@ -47,6 +48,60 @@ impl Platform {
         self.engine.plan(Mode::Destroy).await
     }
 
+    /// What taking a plan back would do, and what it would not bring back: for reading, before the plan is applied.
+    ///
+    /// # Errors
+    /// [`Code::UnknownType`](crate::Code::UnknownType) when the plan is of another cloud.
+    pub fn plan_back(&self, plan: &Plan) -> Result<Reverse> {
+        plan.reverse(self.catalog())
+    }
+
+    /// A page of what happened to the stack, in words and the newest first: up to `limit` entries of the ledger with
+    /// numbers below `before`. `None` starts with the newest.
+    ///
+    /// # Errors
+    /// What is wrong with the ledger.
+    pub async fn history(&self, before: Option<u64>, limit: usize) -> Result<Vec<Past>> {
+        self.engine.history(before, limit).await
+    }
+
+    /// The plan that leads back to what had converged at this entry of the ledger, or last before it. It is applied like
+    /// any other, and asks for consent like any other; data that is gone does not come back.
+    ///
+    /// The declarations do not change by it: the next converge makes what they say again.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> landfall::Result<()> {
+    /// use landfall::prelude::*;
+    ///
+    /// let (cloud, ledger) = (landfall::aws::simulated("eu-west-1", 1, landfall::sim::Time::Virtual), Ledger::memory());
+    /// let release = |owner: &str| {
+    ///     let mut platform = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
+    ///     platform.simulate(&cloud).ledger(ledger.clone()).tag("Owner", owner);
+    ///     platform.bucket("files", BucketSpec::new());
+    ///     platform.build()
+    /// };
+    /// release("blue")?.converge().await?;
+    /// let newer = release("green")?;
+    /// newer.converge().await?;
+    ///
+    /// let history = newer.history(None, 100).await?;
+    /// let converged: Vec<_> = history.iter().filter(|past| past.converged.is_some()).collect();
+    /// let plan = newer.plan_to(converged[1].number).await?;
+    /// newer.apply(plan).await?;
+    /// assert!(release("blue")?.plan().await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Code::NotFound`](crate::Code::NotFound) when there is no such entry or nothing had converged by then,
+    /// [`Code::MissingSecret`](crate::Code::MissingSecret) when a secret has another value than then, and as [`Platform::plan`].
+    pub async fn plan_to(&self, entry: u64) -> Result<Plan> {
+        self.engine.plan_to(entry).await
+    }
+
     /// Applies a reviewed plan: all of it and nothing else, or nothing when the world moved since it was made.
     ///
     /// Cancel-safe: dropping the future leaves a ledger that the next run continues from.
@@ -85,6 +140,42 @@ impl Platform {
     /// What the cloud answers. A ledger that cannot be read is no error.
     pub async fn residue(&self) -> Result<Residue> {
         self.engine.residue().await
+    }
+
+    /// Writes a ledger that is lost anew, from what the cloud says. Nothing in the cloud is changed; what holds data is
+    /// protected from the first entry on.
+    ///
+    /// It needs a ledger that says nothing of resources yet, such as an empty folder. Afterwards [`Platform::plan`] shows
+    /// what is left to do: nothing, when everything is as declared. What is not declared any more shows as a deletion there,
+    /// with consent where it holds data.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> landfall::Result<()> {
+    /// use landfall::prelude::*;
+    ///
+    /// let cloud = landfall::aws::simulated("eu-west-1", 1, landfall::sim::Time::Virtual);
+    /// let with = |ledger: Ledger| {
+    ///     let mut platform = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
+    ///     platform.simulate(&cloud).ledger(ledger);
+    ///     platform.bucket("files", BucketSpec::new());
+    ///     platform.build()
+    /// };
+    /// with(Ledger::memory())?.converge().await?;
+    ///
+    /// let platform = with(Ledger::memory())?; // the ledger is another one, and empty
+    /// println!("{}", platform.rebuild().await?);
+    /// assert!(platform.plan().await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Code::LedgerInUse`](crate::Code::LedgerInUse) when the ledger says anything of resources already,
+    /// [`Code::Unresolved`](crate::Code::Unresolved) when two objects bear the same marks or something cannot be seen, and what the
+    /// ledger or the cloud answers.
+    pub async fn rebuild(&self) -> Result<Rebuilt> {
+        self.engine.rebuild().await
     }
 
     /// Rehearses what would be made in a simulated cloud, from an empty world: the process is killed at its calls, another

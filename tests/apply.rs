@@ -263,3 +263,29 @@ fn every_future_may_move_between_threads() {
     });
     assert_eq!(world.cloud.calls(), 0, "a future that is not polled does nothing");
 }
+
+#[tokio::test]
+async fn a_slow_update_that_was_interrupted_is_waited_for() {
+    let tagged = |world: &World, owner: &str| {
+        let mut platform = common::inferloop();
+        platform.tag("Owner", owner);
+        world.place(platform, owner)
+    };
+    let twin = World::new(11);
+    tagged(&twin, "before").converge().await.unwrap();
+    tagged(&twin, "after").converge().await.unwrap();
+    let is_slow =
+        |call: &landfall::sim::Call| call.name == "update" && call.type_name.as_deref() == Some("AWS::EKS::Nodegroup");
+    let update = twin.cloud.log().into_iter().find(is_slow).unwrap();
+
+    let world = World::new(11);
+    tagged(&world, "before").converge().await.unwrap();
+    world.cloud.crash_at(update.number, landfall::sim::Moment::Acted);
+    assert!(world.converge_or_die(tagged(&world, "after")).await);
+    world.cloud.restart();
+    let began = world.cloud.clock().now();
+    let heir = tagged(&world, "after");
+    heir.converge().await.unwrap();
+    assert!(world.cloud.clock().now() - began > Duration::from_secs(900), "it took longer than most things may");
+    assert!(heir.plan().await.unwrap().is_empty());
+}

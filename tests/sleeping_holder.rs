@@ -66,7 +66,11 @@ async fn sleeps_at(call: u64, moment: Moment) {
         .filter(|made| made.name == "create" || made.name == "update")
         .collect();
     assert_eq!(late, [], "{at}: mutations after it woke");
-    let history = sleeper.run(sleeper.ledger().history(&landfall::resource::StackId::new("sleeper", "dev"), None, 1_000)).await.unwrap().unwrap();
+    let history = sleeper
+        .run(sleeper.ledger().history(&landfall::resource::StackId::new("sleeper", "dev"), None, 1_000))
+        .await
+        .unwrap()
+        .unwrap();
     let epochs: Vec<_> = history.iter().rev().map(|entry| entry.epoch).collect();
     assert!(epochs.is_sorted(), "{at}: a commit under an old lease: {epochs:?}");
     world.content();
@@ -100,8 +104,12 @@ async fn what_a_sleeper_made_a_second_time_is_removed_by_itself() {
     let (slept, waiter) = (bucket(&sleeper, "sleeper"), bucket(&other, "other"));
     let (one, two) = together(&sleeper, &slept, &other, &waiter).await;
     assert_eq!(one.unwrap().unwrap(), two.unwrap().unwrap());
-    let creates: Vec<_> =
-        world.cloud.log().into_iter().filter(|call| call.name == "create" && call.type_name == create.type_name).collect();
+    let creates: Vec<_> = world
+        .cloud
+        .log()
+        .into_iter()
+        .filter(|call| call.name == "create" && call.type_name == create.type_name)
+        .collect();
     assert_eq!(creates.len(), 2, "both made a key");
     let keys = world.cloud.objects().into_iter().filter(|object| object.type_name == "AWS::KMS::Key").count();
     assert_eq!(keys, 1, "the one that nothing refers to is gone");

@@ -186,6 +186,14 @@ impl View {
                     _ => format!("converged: {resources} are as declared, {mutations} mutating calls were made"),
                 }))
             }
+            EventKind::BackingOff { attempts, wait } => {
+                let attempts = count(*attempts as usize, "attempt");
+                let wait = span(*wait);
+                Some(Line::lasting(format!("{attempts} came to nothing, the next one begins in {wait}")))
+            }
+            EventKind::Superseded { generation, deployed } => Some(Line::lasting(format!(
+                "this is generation {generation}, and generation {deployed} was deployed: nothing is changed back"
+            ))),
             // A newer core may tell of more than this reporter knows.
             _ => None,
         }
@@ -194,12 +202,14 @@ impl View {
     fn plan(&mut self, changes: &[(Change, usize)], unchanged: usize, usually: u64) -> Line {
         let operations = |change: &Change| match change {
             Change::ReplaceCreateFirst | Change::ReplaceDeleteFirst => 2,
+            // Most of it is in the ledger alone.
+            Change::Move => 0,
             _ => 1,
         };
         self.planned = changes.iter().map(|(change, count)| operations(change) * count).sum();
         (self.done, self.failed, self.skipped) = (0, 0, 0);
         self.expected_end = self.now.saturating_add(usually);
-        if self.planned == 0 {
+        if changes.is_empty() {
             return Line::lasting(format!("planned: nothing to change, {} as declared", count(unchanged, "resource")));
         }
         let parts: Vec<_> = changes.iter().map(|(change, count)| format!("{count} to {}", planned(*change))).collect();
@@ -327,6 +337,7 @@ fn planned(change: Change) -> &'static str {
         Change::ReplaceCreateFirst | Change::ReplaceDeleteFirst => "replace",
         Change::Delete => "delete",
         Change::Adopt => "adopt",
+        Change::Move => "move",
         Change::Forget => "forget",
         Change::Protection => "protect or release",
         _ => "change",
@@ -463,6 +474,27 @@ still creating aws/cluster/main/cluster after 21 min 33 s (usually 5 min to 20 m
 stopping: nothing new is started, 1 call still in flight
 created aws/cluster/main/cluster in 21 min 53 s";
         assert_eq!(written.join("\n"), expected);
+    }
+
+    #[test]
+    fn waits_between_attempts_and_newer_generations_have_their_lines() {
+        let mut view = View::default();
+        let written = lines(
+            &mut view,
+            vec![
+                (0, EventKind::BackingOff { attempts: 1, wait: 500 }),
+                (500, EventKind::BackingOff { attempts: 4, wait: 90_000 }),
+                (90_500, EventKind::Superseded { generation: 6, deployed: 7 }),
+                (90_600, EventKind::Planned { changes: vec![(Change::Move, 2)], unchanged: 3, usually: 0 }),
+            ],
+        );
+        let expected = "\
+1 attempt came to nothing, the next one begins in 500 ms
+4 attempts came to nothing, the next one begins in 1 min 30 s
+this is generation 6, and generation 7 was deployed: nothing is changed back
+planned: 2 to move, 3 unchanged; usually takes 0 ms";
+        assert_eq!(written.join("\n"), expected);
+        assert!(view.screen().is_empty(), "{:?}", view.screen());
     }
 
     #[test]

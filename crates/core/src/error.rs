@@ -110,6 +110,8 @@ codes! {
     LedgerUnconditional = "LF5005", "The ledger's store ignores put-if-absent.";
     LeaseLost = "LF5006", "Another holder has taken the lease.";
     LeaseHeld = "LF5007", "Another holder has the lease.";
+    LedgerSealed = "LF5008", "The ledger is encrypted with a key that was not given.";
+    LedgerInUse = "LF5009", "The ledger holds resources, and was asked to be written anew.";
 }
 
 impl fmt::Display for Code {

@@ -60,6 +60,7 @@ pub(super) const ALL: &[ResourceType] = &[
         ],
         // What stands in the cluster exists nowhere else: deleting it loses every Kubernetes object.
         holds_data: true,
+        one_way: &["Version"],
         parents: &[("RoleArn", "AWS::IAM::Role"), ("ResourcesVpcConfig.SubnetIds", "AWS::EC2::Subnet")],
         tags: TagStyle::List("Tags"),
         verbs: Verbs {

@@ -56,6 +56,7 @@ pub(super) const ALL: &[ResourceType] = &[
         security: &["AuthToken", "SecurityGroupIds", "TransitEncryptionEnabled", "UserGroupIds"],
         downtime: &["CacheNodeType", "Engine", "EngineVersion"],
         holds_data: true,
+        one_way: &["EngineVersion"],
         parents: &[("CacheSubnetGroupName", "AWS::ElastiCache::SubnetGroup")],
         tags: TagStyle::List("Tags"),
         verbs: Verbs {

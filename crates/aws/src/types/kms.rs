@@ -21,6 +21,8 @@ pub(super) const ALL: &[ResourceType] = &[
         sets: &["Tags"],
         security: &["KeyPolicy", "EnableKeyRotation", "Enabled"],
         holds_data: true,
+        // A key is only scheduled for its end, and that can be cancelled.
+        recoverable: true,
         tags: TagStyle::List("Tags"),
         verbs: Verbs {
             create: &["kms:CreateKey", "kms:EnableKeyRotation", "kms:TagResource"],

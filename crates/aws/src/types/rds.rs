@@ -71,6 +71,8 @@ pub(super) const ALL: &[ResourceType] = &[
         ],
         downtime: &["DBInstanceClass", "DBParameterGroupName", "EngineVersion", "Port"],
         holds_data: true,
+        // A disk does not shrink, and a server does not go back to an older version.
+        one_way: &["AllocatedStorage", "EngineVersion"],
         parents: &[("DBSubnetGroupName", "AWS::RDS::DBSubnetGroup")],
         tags: TagStyle::List("Tags"),
         verbs: Verbs {

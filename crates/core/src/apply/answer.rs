@@ -158,7 +158,7 @@ impl Run<'_> {
                     .hint("choose another name, or delete or adopt what stands there");
                 return self.fail(index, error);
             }
-            Ownership::Ours(marks) if marks.address != *address => {
+            Ownership::Ours(marks) if !self.session.state().may_be_marked(address, &marks.address) => {
                 let error = Error::new(
                     Code::ForeignResource,
                     format!("it belongs to another address of this stack: {}", marks.address),

@@ -15,11 +15,14 @@ use super::run::run;
 use crate::clock::{Clock, drive};
 use crate::driver::{Drivers, Found, Reader, Target};
 use crate::event::{EventKind, Events, counted};
-use crate::graph::{Expanded, Graph};
-use crate::ledger::{AcquireOptions, Acquired, Converged, Head, Ledger, Recheck, Record, Session, State, Watched};
+use crate::graph::{Blueprint, Expanded, Graph, Move};
+use crate::ledger::{
+    AcquireOptions, Acquired, Converged, Former, Head, Ledger, Recheck, Record, Session, State, Watched,
+};
 use crate::plan::{self, Mode, Plan, Seen, SpecNow};
-use crate::resource::{Catalog, IdentityClass, ResourceType, StackId, TargetField, Value, Verb};
+use crate::resource::{Catalog, IdentityClass, Reference, ResourceType, StackId, TargetField, Value, Verb};
 use crate::scope::AllOutputs;
+use crate::secret::Secret;
 use crate::{Code, Error, Result};
 
 /// How the engine behaves.
@@ -60,11 +63,23 @@ pub struct Engine {
     setup: Arc<Setup>,
     /// The hash of the graph that is wanted.
     wanted: Arc<str>,
+    /// How it is made under other names, for objects that were moved.
+    blueprint: Option<Arc<Blueprint>>,
+}
+
+/// What is wanted, and the ledger's word on it, once what was renamed is moved.
+pub(super) struct Scene {
+    pub(super) state: Arc<State>,
+    pub(super) moves: Vec<Move>,
+    /// What is wanted, when it is not what is declared under the names that are declared.
+    pub(super) expanded: Option<Expanded>,
+    /// The specs of what is wanted, when they are not those that are declared.
+    pub(super) specs: Option<BTreeMap<String, SpecNow>>,
 }
 
 /// What a converge waits for when another replica has the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Until {
+pub(super) enum Until {
     /// Only its own turn is enough.
     Mine,
     /// It is enough that the other one settled everything.
@@ -126,12 +141,19 @@ impl Engine {
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let wanted = setup.expanded.graph.hash().into();
-        Self { setup: Arc::new(setup), wanted }
+        Self { setup: Arc::new(setup), wanted, blueprint: None }
+    }
+
+    /// The same engine, which can expand its declarations for objects that were made under other names.
+    #[must_use]
+    pub fn with_blueprint(mut self, blueprint: Blueprint) -> Self {
+        self.blueprint = Some(Arc::new(blueprint));
+        self
     }
 
     /// Another engine that wants the same. The hash of the graph is not made again.
     pub(crate) fn another(&self, setup: Setup) -> Self {
-        Self { setup: Arc::new(setup), wanted: self.wanted.clone() }
+        Self { setup: Arc::new(setup), wanted: self.wanted.clone(), blueprint: self.blueprint.clone() }
     }
 
     /// Plans without writing anything, anywhere.
@@ -142,8 +164,9 @@ impl Engine {
         self.driven(async {
             let loaded = self.setup.ledger.load(&self.setup.stack).await?;
             self.check_target(&loaded.state)?;
-            let seen = self.look(&loaded.state, mode, None).await?;
-            self.make_plan(&loaded.state, &loaded.head, &seen, mode)
+            let scene = self.scene(loaded.state.into(), mode)?;
+            let seen = self.look(&scene.state, mode, None).await?;
+            self.make_plan(&scene, &loaded.head, &seen, mode)
         })
         .await
     }
@@ -247,7 +270,7 @@ impl Engine {
     }
 
     /// As `driven`, and ends at once when the caller asks for it, wherever the work stands.
-    async fn working<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(super) async fn working<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
         let cancel = &self.setup.options.cancel;
         self.driven(async {
             let mut future = std::pin::pin!(future);
@@ -262,7 +285,7 @@ impl Engine {
         .await
     }
 
-    async fn driven<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(super) async fn driven<T>(&self, future: impl Future<Output = T>) -> T {
         drive(self.setup.clock.clone(), future).await
     }
 
@@ -285,11 +308,11 @@ impl Engine {
         }
         let mut report = Report::default();
         for round in 1.. {
-            let state = session.snapshot();
-            let seen = self.look(&state, Mode::Converge, Some(session)).await?;
-            let plan = self.make_plan(&state, session.head(), &seen, Mode::Converge)?;
+            let scene = self.scene(session.snapshot(), Mode::Converge)?;
+            let seen = self.look(&scene.state, Mode::Converge, Some(session)).await?;
+            let plan = self.make_plan(&scene, session.head(), &seen, Mode::Converge)?;
             // What is not needed any more makes room.
-            drop((state, seen));
+            drop((scene, seen));
             plan.check_consents()?;
             let made = self.make(session, &plan, suspect).await?;
             report.add(made);
@@ -320,9 +343,13 @@ impl Engine {
         self.tell(&EventKind::Planned { changes: counted(&plan.counts()), unchanged: plan.unchanged, usually });
         let generation = self.setup.options.generation;
         let destroys = plan.graph == Graph::default().hash();
+        let mut first: Vec<_> = plan.moves.iter().cloned().map(Record::Moved).collect();
         if !destroys && session.state().generation != generation {
             // Before the first change, so that an older replica that takes over from a dead newer one knows.
-            session.commit(vec![Record::Generation { number: generation }]).await?;
+            first.push(Record::Generation { number: generation });
+        }
+        if !first.is_empty() {
+            session.commit(first).await?;
         }
         let report = run(self.setup.clone(), session, plan).await;
         if report.doubted {
@@ -341,9 +368,19 @@ impl Engine {
             return Ok(Applied { outputs: None, report });
         }
         let generation = self.setup.options.generation;
-        let outputs = self.resolve_outputs(session.state())?;
-        let specs = self.setup.specs.iter().map(|(name, now)| (name.clone(), now.json.clone())).collect();
         let recheck = session.state().recheck == Recheck::Due;
+        let state = session.state();
+        let renamed = self.under_former_names(state)?;
+        let (outputs, specs) = match &plan.restores {
+            Some(then) => {
+                let resolve = |reference: &Reference| self.recorded(state, reference);
+                (then.outputs_now(&resolve)?, then.converged.specs.clone())
+            }
+            None => (
+                self.resolve_outputs(&renamed.as_ref().unwrap_or(&self.setup.expanded).outputs, state)?,
+                self.setup.specs.iter().map(|(name, now)| (name.clone(), now.json.clone())).collect(),
+            ),
+        };
         let converged = Converged { graph: plan.graph.clone(), generation, outputs: outputs.clone(), specs, recheck };
         session.release(vec![Record::Converged(Box::new(converged))]).await?;
         let resources = session.state().resources.len();
@@ -352,7 +389,7 @@ impl Engine {
     }
 
     /// Gives the lease back, whatever happened, so that nobody waits for it to run out.
-    async fn hand_back<T>(&self, mut session: Session, result: Result<T>) -> Result<T> {
+    pub(super) async fn hand_back<T>(&self, mut session: Session, result: Result<T>) -> Result<T> {
         if session.state().lease.holder.is_some() && self.setup.options.cancel.asked() != Some(Urgency::ReturnNow) {
             let released = session.release(Vec::new()).await;
             if result.is_ok() {
@@ -363,7 +400,7 @@ impl Engine {
     }
 
     /// Waits for the lease. `None` when meanwhile another replica settled everything, if that is enough.
-    async fn lease(&self, until: Until) -> Result<Option<Session>> {
+    pub(super) async fn lease(&self, until: Until) -> Result<Option<Session>> {
         let setup = &self.setup;
         let options = AcquireOptions::new(&setup.options.holder, setup.target.clone());
         let options = options.time_to_live(setup.options.time_to_live);
@@ -445,21 +482,54 @@ impl Engine {
         .hint("let a replica of the newer generation finish; to go back on purpose set rollback"))
     }
 
-    fn make_plan(&self, state: &State, head: &Head, seen: &Seen, mode: Mode) -> Result<Plan> {
+    /// What is to be made of a state: what was renamed moves first, and what has another name in the cloud keeps it.
+    fn scene(&self, state: Arc<State>, mode: Mode) -> Result<Scene> {
+        let scene = |state, moves, expanded| Ok(Scene { state, moves, expanded, specs: None });
+        let Some(blueprint) = self.blueprint.as_deref().filter(|_| mode == Mode::Converge) else {
+            return scene(state, Vec::new(), None);
+        };
+        let moves = blueprint.pending(&state)?;
+        let state = if moves.is_empty() { state } else { Arc::new(state.after(&moves)?) };
+        let expanded = self.under_former_names(&state)?;
+        scene(state, moves, expanded)
+    }
+
+    fn under_former_names(&self, state: &State) -> Result<Option<Expanded>> {
+        self.under(&state.former)
+    }
+
+    /// What is wanted, under these names; `None` when they are the declared ones.
+    pub(super) fn under(&self, former: &Former) -> Result<Option<Expanded>> {
+        let blueprint = self.blueprint.as_deref().filter(|_| !former.is_empty());
+        blueprint.map(|blueprint| blueprint.expand_under(former, self.graph())).transpose()
+    }
+
+    /// The names that renamed declarations may have had.
+    pub(super) fn former_names(&self) -> Former {
+        self.blueprint.as_deref().map(Blueprint::former).unwrap_or_default()
+    }
+
+    pub(super) fn make_plan(&self, scene: &Scene, head: &Head, seen: &Seen, mode: Mode) -> Result<Plan> {
         plan::plan(&plan::Input {
             stack: &self.setup.stack,
             target: &self.setup.target,
             head,
-            expanded: &self.setup.expanded,
-            specs: &self.setup.specs,
-            state,
+            expanded: scene.expanded.as_ref().unwrap_or(&self.setup.expanded),
+            specs: scene.specs.as_ref().unwrap_or(&self.setup.specs),
+            moves: &scene.moves,
+            state: &scene.state,
             seen,
             consents: &[],
             mode,
         })
     }
 
-    fn check_target(&self, state: &State) -> Result<()> {
+    /// The secrets that the caller gave.
+    pub(super) fn secrets(&self) -> BTreeMap<String, Secret> {
+        self.blueprint.as_deref().map(|blueprint| blueprint.secrets().clone()).unwrap_or_default()
+    }
+
+    pub(super) fn check_target(&self, state: &State) -> Result<()> {
         match &state.target {
             Some(pinned) if *pinned != self.setup.target => Err(Error::new(
                 Code::WrongTarget,
@@ -487,23 +557,26 @@ impl Engine {
             Code::LostLedger,
             format!("the ledger is empty, and the cloud holds resources of this stack: {}", self.setup.stack),
         )
-        .hint("point the ledger at the store it was in; if that is lost, rebuild it from a census")
+        .hint("point the ledger at the store it was in; if that is lost, call rebuild, which changes nothing in the cloud")
     }
 
-    fn resolve_outputs(&self, state: &State) -> Result<AllOutputs> {
+    fn resolve_outputs(&self, outputs: &AllOutputs, state: &State) -> Result<AllOutputs> {
         let internal = |error: serde_json::Error| Error::internal("outputs do not survive JSON").because(error);
-        let json = serde_json::to_value(&self.setup.expanded.outputs).map_err(internal)?;
+        let json = serde_json::to_value(outputs).map_err(internal)?;
         let resolved = Value::from_json(json).resolve(&|value| match value {
-            Value::Reference(reference) => {
-                let held = state.resources.get(&reference.target)?;
-                let of = self.setup.catalog.get(&held.type_name).ok()?;
-                let name = if reference.attribute.is_empty() { of.identifier } else { &reference.attribute };
-                crate::driver::output(&held.outputs, name).cloned()
-            }
+            Value::Reference(reference) => self.recorded(state, reference),
             Value::Target(field) => Some(self.setup.target_field(*field)),
             _ => None,
         });
         serde_json::from_value(resolved.to_json()).map_err(internal)
+    }
+
+    /// What the ledger says of an output.
+    fn recorded(&self, state: &State, reference: &Reference) -> Option<Value> {
+        let held = state.resources.get(&reference.target)?;
+        let of = self.setup.catalog.get(&held.type_name).ok()?;
+        let name = if reference.attribute.is_empty() { of.identifier } else { &reference.attribute };
+        crate::driver::output(&held.outputs, name).cloned()
     }
 
     async fn bears_our_marks(&self) -> Result<Vec<Found>> {

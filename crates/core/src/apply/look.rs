@@ -181,10 +181,14 @@ impl Engine {
         match (&identity.cluster, api) {
             (_, Ok(Api::Postgres) | Err(_)) => false,
             (None, _) => true,
-            (Some(cluster), _) => state.resources.get(cluster).is_some_and(|held| {
-                let slot = Slot::new(cluster, held.generation);
-                matches!(seen.by_slot.get(&slot), Some(Observation::Present(_)))
-            }),
+            (Some(cluster), _) => {
+                let moved = state.moved_from(cluster);
+                let cluster = moved.as_ref().unwrap_or(cluster);
+                state.resources.get(cluster).is_some_and(|held| {
+                    let slot = Slot::new(cluster, held.generation);
+                    matches!(seen.by_slot.get(&slot), Some(Observation::Present(_)))
+                })
+            }
         }
     }
 

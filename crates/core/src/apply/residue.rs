@@ -74,7 +74,7 @@ impl Engine {
             .map(|found| {
                 let slot = Slot::new(&found.marks.address, found.marks.generation);
                 Remnant {
-                    lead: state.as_ref().map_or(Lead::Unknown, |state| lead(state, &slot, &found.id)),
+                    lead: state.as_ref().map_or(Lead::Unknown, |state| leads(state, &slot, &found.id)),
                     address: slot.address,
                     generation: slot.generation,
                     type_name: found.type_name,
@@ -153,6 +153,13 @@ impl fmt::Display for Remnant {
             Lead::Unknown => "the ledger cannot be read)",
         })
     }
+}
+
+/// How the ledger leads there, by the address in the marks or by the one it moved to.
+fn leads(state: &State, slot: &Slot, id: &str) -> Lead {
+    let moved = state.moved_from(&slot.address).map(|address| Slot::new(&address, slot.generation));
+    let known = std::iter::once(slot).chain(&moved).map(|slot| lead(state, slot, id));
+    known.min().unwrap_or(Lead::Nothing)
 }
 
 fn lead(state: &State, slot: &Slot, id: &str) -> Lead {

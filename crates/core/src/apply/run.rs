@@ -79,6 +79,8 @@ pub(super) struct Op {
     /// Usual time from the start of this operation to the end of the longest chain that waits for it.
     pub(super) path: Duration,
     pub(super) usual: Usual,
+    /// Near the slowest seen of what it may have to wait for.
+    pub(super) slowest: Duration,
     pub(super) identity: Option<Identity>,
     pub(super) properties: Properties,
     pub(super) operation: Option<driver::Operation>,
@@ -145,12 +147,18 @@ impl<'a> Run<'a> {
                 identifiers.insert(operation.slot.address.clone(), of.identifier);
             }
             let usual = of.usual(operation.verb);
+            // What is only recorded may still be under way, as an interrupted run began it.
+            let slowest = match operation.verb {
+                Verb::Read => of.create.high.max(of.update.high),
+                _ => usual.high,
+            };
             ops.push(Op {
                 phase: Phase::Waiting,
                 waits: operation.after.len(),
                 dependants: Vec::new(),
                 path: usual.typical,
                 usual,
+                slowest,
                 identity: None,
                 properties: Properties::new(),
                 operation: None,
@@ -312,7 +320,7 @@ impl<'a> Run<'a> {
 impl Op {
     /// How long it may take before this run stops waiting for it.
     pub(super) fn deadline(&self) -> Duration {
-        (self.usual.high * 4).max(Duration::from_secs(900))
+        (self.slowest * 4).max(Duration::from_secs(900))
     }
 }
 

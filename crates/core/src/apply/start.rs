@@ -49,7 +49,7 @@ impl Run<'_> {
             generation: slot.generation,
             id: operation.id.clone(),
             claim,
-            cluster: operation.cluster.clone(),
+            cluster: operation.cluster.as_ref().map(|cluster| self.session.state().first_address(cluster)),
         };
         let op = &mut self.ops[index];
         op.identity = Some(identity);

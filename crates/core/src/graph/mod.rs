@@ -1,7 +1,9 @@
 //! The graph of native resources: what stands on what, in which order, with which hash.
 
+mod blueprint;
 mod expand;
 
+pub use blueprint::{Blueprint, Move};
 pub use expand::{Expanded, expand};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +51,11 @@ impl Graph {
         }
         problems.finish()?;
         Ok(Self { resources, order: ordered(all)?, hash: OnceLock::new() })
+    }
+
+    /// The same graph, which goes by another one's hash.
+    pub(crate) fn known_as(self, hash: String) -> Self {
+        Self { hash: OnceLock::from(hash), ..self }
     }
 
     /// The resource at an address.

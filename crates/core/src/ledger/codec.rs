@@ -14,6 +14,8 @@ use crate::resource::StackId;
 use crate::{Code, Error, Result};
 
 const MAGIC: &str = "landfall-ledger";
+/// What encrypted entries begin with.
+pub(super) const SEALED: &str = "landfall-ledger-sealed";
 /// JSON readers give up at 128 levels; a checkpoint wraps what a record holds in a few more.
 const DEEPEST: usize = 112;
 
@@ -67,6 +69,10 @@ pub(super) fn damaged(number: u64, what: impl std::fmt::Display) -> Error {
 fn body(bytes: &[u8], number: u64) -> Result<&[u8]> {
     let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged(number, "it has no header line"))?;
     let (header, body) = (&bytes[..end], &bytes[end + 1..]);
+    if header.starts_with(SEALED.as_bytes()) {
+        return Err(Error::new(Code::LedgerSealed, format!("an entry is encrypted, and no key is given: {number}"))
+            .hint("give the key that it was written with: Ledger::encrypted, with the feature `encryption`"));
+    }
     let words: Vec<_> = std::str::from_utf8(header).unwrap_or_default().split(' ').collect();
     let [MAGIC, format, sum] = words[..] else {
         return Err(damaged(number, "its header is not a ledger's"));
@@ -139,6 +145,7 @@ mod tests {
 
     use super::super::testing::{converged, done, intent, slot, stack, target};
     use super::*;
+    use crate::graph::Move;
     use crate::ledger::{Consent, State};
     use crate::resource::{Value, Verb};
     use crate::secret::Secret;
@@ -177,6 +184,7 @@ mod tests {
             Record::Forgotten { slot: slot(4) },
             Record::Protection { address: slot(1).address, protected: true },
             Record::Consent(Consent { address: slot(1).address, id: "subnet-1".into(), plan: "p".into() }),
+            Record::Moved(Move { from: "network/core".into(), to: "network/main".into() }),
             converged("g"),
             Record::Checkpoint(Box::default()),
             Record::Release,

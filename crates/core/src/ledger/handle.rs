@@ -98,6 +98,21 @@ impl Ledger {
         Self { shared: Arc::new(shared), clock: SystemClock::new() }
     }
 
+    /// The same ledger with entries that only holders of this key can read, bound to their stack and number. Entries that
+    /// are there already stay as they are and can be read; none that is not encrypted is read once one was.
+    ///
+    /// With another key, or without one, an encrypted ledger answers [`Code::LedgerSealed`] and is not written to. Names of
+    /// objects in the store stay plain: they tell the stack and how many entries there are.
+    #[cfg(feature = "encryption")]
+    #[must_use]
+    pub fn encrypted(&self, key: &super::EncryptionKey) -> Self {
+        let store = super::encrypted::Encrypted::new(self.shared.store.clone(), key);
+        let ledger = Self::new(Arc::new(store));
+        let conditional = self.shared.conditional.load(Ordering::Relaxed);
+        ledger.shared.conditional.store(conditional, Ordering::Relaxed);
+        Self { clock: self.clock.clone(), ..ledger }
+    }
+
     /// The same ledger, with leases, time-outs and pauses by this clock.
     #[must_use]
     pub fn with_clock(&self, clock: Arc<dyn Clock>) -> Self {

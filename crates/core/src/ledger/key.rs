@@ -37,6 +37,21 @@ pub(super) fn probe(stack: &StackId) -> String {
     format!("{stack}/probe")
 }
 
+/// The key that says since when the stack of an entry is encrypted.
+#[cfg(feature = "encryption")]
+pub(super) fn encrypted(entry: &str) -> String {
+    let stack = entry.split_once('/').map_or(entry, |(stack, _)| stack);
+    format!("{stack}/encrypted")
+}
+
+/// The key of the entry before; `None` for the first.
+#[cfg(feature = "encryption")]
+pub(super) fn previous(entry: &str) -> Option<String> {
+    let before = number(entry)?.checked_sub(1).filter(|before| *before > 0)?;
+    let (place, _) = entry.rsplit_once('/')?;
+    Some(format!("{place}/{:0DIGITS$}{SUFFIX}", u64::MAX - before))
+}
+
 /// The number of the entry with this key.
 pub(super) fn number(key: &str) -> Option<u64> {
     let name = key.rsplit('/').next()?.strip_suffix(SUFFIX)?;

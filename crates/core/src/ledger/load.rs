@@ -26,7 +26,7 @@ impl Peek {
         self.entry.records.iter().rev().find_map(|record| match record {
             Record::Converged(converged) => Some(Some(&**converged)),
             Record::Checkpoint(state) => Some(state.converged.as_ref()),
-            Record::Intent(_) | Record::Deleted { .. } | Record::Forgotten { .. } => Some(None),
+            Record::Intent(_) | Record::Deleted { .. } | Record::Forgotten { .. } | Record::Moved(_) => Some(None),
             _ => None,
         })?
     }
@@ -103,10 +103,18 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::load`].
     pub async fn load_on(&self, stack: &StackId, known: Loaded) -> Result<Loaded> {
-        let Some(number) = self.newest(stack).await? else { return Ok(Loaded::default()) };
-        if number == known.head.number {
-            return Ok(known);
+        match self.newest(stack).await? {
+            None => Ok(Loaded::default()),
+            Some(number) if number == known.head.number => Ok(known),
+            Some(number) => self.load_to(stack, number, known).await,
         }
+    }
+
+    /// The ledger up to this entry, which is there.
+    ///
+    /// # Errors
+    /// As [`Ledger::load`].
+    pub(crate) async fn load_to(&self, stack: &StackId, number: u64, known: Loaded) -> Result<Loaded> {
         let newest = self.entry(stack, number).await?;
         let checkpoint = newest.0.checkpoint;
         // A newer checkpoint is the shorter way, and a listing that is behind what is known leads nowhere else.

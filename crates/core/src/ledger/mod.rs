@@ -29,11 +29,15 @@ pub mod azure_blob;
 #[cfg(feature = "cloud-storage")]
 pub mod cloud_storage;
 mod codec;
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod folder;
 mod handle;
+mod history;
 mod key;
 mod lease;
 mod load;
+mod moved;
 mod object_store;
 mod publish;
 mod record;
@@ -48,12 +52,15 @@ mod store;
 mod testing;
 mod watch;
 
+#[cfg(feature = "encryption")]
+pub use encrypted::EncryptionKey;
 pub use handle::Ledger;
+pub use history::Past;
 pub use key::is_entry_key;
 pub use lease::{AcquireOptions, Acquired};
 pub use load::{Loaded, Peek};
 pub use record::{Consent, Entry, FORMAT, Intent, Record, Slot};
 pub use session::{Pending, Session, Written};
-pub use state::{Converged, Failure, Head, Held, Lease, Recheck, State, same_stack};
+pub use state::{Converged, Failure, Former, Head, Held, Lease, Recheck, State, same_stack};
 pub use store::{Put, Store};
 pub use watch::{Watch, Watched};

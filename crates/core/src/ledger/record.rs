@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Converged, State};
 use crate::driver::Target;
 use crate::error::Position;
+use crate::graph::Move;
 use crate::resource::{Address, Claim, Properties, StackId, Verb};
 use crate::{Code, Error, Result};
 
@@ -108,6 +109,8 @@ pub enum Record {
     },
     /// Somebody agreed to lose something.
     Consent(Consent),
+    /// The objects of a declaration go by another address from now on.
+    Moved(Move),
     /// From now on this generation of the configuration is deployed.
     Generation {
         /// Its number.
@@ -135,6 +138,7 @@ impl Record {
         "forgotten",
         "protection",
         "consent",
+        "moved",
         "generation",
         "converged",
         "checkpoint",
@@ -157,6 +161,7 @@ impl Record {
             Self::Forgotten { .. } => "forgotten",
             Self::Protection { .. } => "protection",
             Self::Consent(_) => "consent",
+            Self::Moved(_) => "moved",
             Self::Generation { .. } => "generation",
             Self::Converged(_) => "converged",
             Self::Checkpoint(_) => "checkpoint",

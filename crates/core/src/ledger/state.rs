@@ -59,7 +59,14 @@ pub struct State {
     /// still remember is not given to another object.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub generations: BTreeMap<Address, u32>,
+    /// The names that declarations had before they were moved.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former: Former,
 }
+
+/// For each declaration (`kind/name`) that was moved, the names it had, the first one first: its objects keep that one in
+/// the cloud.
+pub type Former = BTreeMap<String, Vec<String>>;
 
 /// Who may write.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -254,6 +261,7 @@ impl State {
                 self.resources.get_mut(address).ok_or_else(|| damaged("protection of nothing", address))?.protected =
                     *protected;
             }
+            Record::Moved(moved) => self.move_declaration(moved)?,
             Record::Converged(converged) => {
                 self.converged = Some((**converged).clone());
                 if self.recheck == Recheck::UnderWay {
@@ -261,6 +269,7 @@ impl State {
                 }
                 self.attempts = 0;
                 self.specs.clear();
+                self.forget_former_names();
             }
             Record::Checkpoint(state) => *self = (**state).clone(),
         }
@@ -272,6 +281,11 @@ impl State {
     /// # Errors
     /// What [`State::record`] would say.
     pub fn accepts(&self, records: &[Record]) -> Result<()> {
+        if records.iter().any(|record| matches!(record, Record::Moved(_))) {
+            // It changes what the others mean, and comes once in a while.
+            let mut state = self.clone();
+            return records.iter().try_for_each(|record| state.record(record));
+        }
         // What the records before would have changed: intents by slot, generations of held objects by address.
         let mut open: BTreeMap<&Slot, bool> = BTreeMap::new();
         let mut held: BTreeMap<&Address, Option<u32>> = BTreeMap::new();
@@ -334,7 +348,7 @@ impl State {
         self.converged.as_ref().map_or(&self.specs, |converged| &converged.specs)
     }
 
-    fn unsettle(&mut self) {
+    pub(super) fn unsettle(&mut self) {
         if let Some(converged) = self.converged.take() {
             self.specs = converged.specs;
         }
@@ -408,7 +422,7 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-fn damaged(what: &str, subject: impl std::fmt::Display) -> Error {
+pub(super) fn damaged(what: &str, subject: impl std::fmt::Display) -> Error {
     Error::new(Code::LedgerDamaged, format!("{what}: {subject}"))
         .hint("nothing was changed; restore the ledger's store to an earlier version, or rebuild it from the cloud")
 }
@@ -419,6 +433,7 @@ mod tests {
 
     use super::super::testing::{converged, done, intent, slot, target};
     use super::*;
+    use crate::graph::Move;
 
     fn folded(records: &[Record]) -> State {
         let mut state = State::default();
@@ -506,7 +521,7 @@ mod tests {
     }
 
     fn any_record() -> impl Strategy<Value = Record> {
-        (0_usize..3, 0_u32..2, 0_u8..8).prop_map(|(number, generation, sort)| {
+        (0_usize..3, 0_u32..2, 0_u8..9).prop_map(|(number, generation, sort)| {
             let slot = Slot { generation, ..slot(number) };
             match sort {
                 0 | 1 => of_generation(intent(number, 0), generation),
@@ -515,6 +530,7 @@ mod tests {
                 4 => Record::Deleted { slot },
                 5 => failed(number, generation == 0),
                 6 => Record::Protection { address: slot.address, protected: true },
+                7 => Record::Moved(Move { from: "network/core".into(), to: "network/main".into() }),
                 _ => Record::Forgotten { slot },
             }
         })

@@ -7,6 +7,14 @@ use super::text::{Colour, Style, WIDTH};
 use super::{Attribute, Change};
 use crate::resource::{Properties, RESERVED_PREFIX, Value};
 
+impl Attribute {
+    /// One that is set in place, known and no secret.
+    pub(super) fn changed(path: &str, before: Value, after: Value) -> Self {
+        let (before, after) = (Some(before), Some(after));
+        Self { path: path.to_owned(), before, after, unknown: false, replaces: false, secret: false }
+    }
+}
+
 pub(super) fn attribute(text: &mut String, shown: &Attribute, change: Change, style: Style) {
     let Attribute { path, before, after, unknown, replaces, secret } = shown;
     let forces = if *replaces && change != Change::Create {

@@ -11,7 +11,7 @@ use super::site::Site;
 use super::survey::survey;
 use super::{FORMAT, Plan, operations, order};
 use crate::driver::Target;
-use crate::graph::{Expanded, Graph};
+use crate::graph::{Expanded, Graph, Move};
 use crate::ledger::{Consent, Head, State};
 use crate::resource::{Catalog, StackId, Verb};
 use crate::{Code, Error, Problems, Result};
@@ -39,7 +39,9 @@ pub struct Input<'a> {
     pub expanded: &'a Expanded,
     /// The declarations by `kind/name`. See [`super::specs_of`].
     pub specs: &'a BTreeMap<String, SpecNow>,
-    /// What the ledger says.
+    /// Declarations that move with this plan.
+    pub moves: &'a [Move],
+    /// What the ledger says, once they are moved.
     pub state: &'a State,
     /// What the cloud says.
     pub seen: &'a Seen,
@@ -89,6 +91,7 @@ pub struct Input<'a> {
 ///     head: &Head::default(),
 ///     expanded: &expanded,
 ///     specs: &BTreeMap::new(),
+///     moves: &[],
 ///     state: &State::default(),
 ///     seen: &Seen::default(),
 ///     consents: &[],
@@ -116,6 +119,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan> {
         mode: input.mode,
         known: Known { target: input.target, outcomes: std::collections::HashMap::new() },
         causes: Causes::new(input.specs, input.state),
+        moves: input.moves,
         wanted: Vec::new(),
         removals: Vec::new(),
         lost: Vec::new(),
@@ -152,6 +156,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan> {
         target: input.target.clone(),
         base: input.head.clone(),
         graph: graph.hash(),
+        moves: input.moves.to_vec(),
         steps,
         operations,
         unchanged,
@@ -159,6 +164,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan> {
         consents: Vec::new(),
         base_resources: digests(input.state),
         usual: super::Span::default(),
+        restores: None,
     };
     plan.usual = plan.usually(catalog);
     check(&plan, catalog)?;

@@ -33,11 +33,14 @@ impl Plan {
     /// that consent holds when the plan is made once more.
     #[must_use]
     pub fn hash(&self) -> String {
-        let Self { format, stack, target, base: _, graph, steps, operations, unchanged, drift, .. } = self;
+        let Self { format, stack, target, base: _, graph, moves, steps, operations, unchanged, drift, .. } = self;
         let mut hasher = Hashing::default();
         hasher.add(&(format, stack, target, graph, unchanged));
+        moves.iter().for_each(|moved| hasher.add(moved));
         hasher.add(&self.base_resources);
-        for Step { address, type_name, change, id, attributes, reasons, risk, needs_consent, origin: _ } in steps {
+        for step in steps {
+            // What is not named here follows from what is.
+            let Step { address, type_name, change, id, attributes, reasons, risk, needs_consent, .. } = step;
             let reasons: Vec<Json> = reasons.iter().map(hashed).collect();
             hasher.add(&(address, type_name, change, id, attributes, reasons, risk, needs_consent));
         }
@@ -129,7 +132,14 @@ impl Plan {
         if *head == self.base {
             return Ok(());
         }
-        let moved = moved(&self.base_resources, &digests(now));
+        let moved = if self.moves.is_empty() {
+            moved(&self.base_resources, &digests(now))
+        } else {
+            match now.after(&self.moves) {
+                Ok(now) => moved(&self.base_resources, &digests(&now)),
+                Err(_) => self.moves.iter().map(|moved| format!("{} came", moved.to)).collect(),
+            }
+        };
         if moved.is_empty() {
             return Ok(());
         }

@@ -11,6 +11,7 @@ use super::site::{Missing, Object, Site, Standing};
 use super::survey::unmade;
 use super::{Attribute, Drift, Reason};
 use crate::Result;
+use crate::graph::Move;
 use crate::resource::{Address, Properties, Resource, ResourceType, StackId};
 
 /// What becomes of a wanted resource.
@@ -41,6 +42,8 @@ pub(super) struct Decision<'a> {
     pub(super) reasons: Vec<Reason>,
     /// What stood here and is gone: that is recorded before the create.
     pub(super) gone: Vec<Missing<'a>>,
+    /// The address it had before this plan moves it.
+    pub(super) moved: Option<Address>,
     /// Why protection is switched, when it is.
     pub(super) protection: Option<Vec<Reason>>,
 }
@@ -48,7 +51,7 @@ pub(super) struct Decision<'a> {
 impl Decision<'_> {
     /// Whether nothing happens to it.
     pub(super) fn is_untouched(&self) -> bool {
-        self.fate == Fate::Keep && self.protection.is_none()
+        self.fate == Fate::Keep && self.protection.is_none() && self.moved.is_none()
     }
 }
 
@@ -68,6 +71,7 @@ pub(super) struct Decisions<'a> {
     pub(super) mode: Mode,
     pub(super) known: Known<'a>,
     pub(super) causes: Causes<'a>,
+    pub(super) moves: &'a [Move],
     pub(super) wanted: Vec<Decision<'a>>,
     pub(super) removals: Vec<Removal<'a>>,
     /// What is dropped from the ledger because it is gone.
@@ -137,6 +141,7 @@ impl<'a> Decisions<'a> {
             differences: Vec::new(),
             reasons: Vec::new(),
             gone: Vec::new(),
+            moved: None,
             protection: None,
         };
         for missing in &gone {
@@ -208,9 +213,12 @@ impl<'a> Decisions<'a> {
                 reasons = self.causes.of_properties(address, &[], None);
             }
         }
-        if !differences.is_empty() {
+        let moved = self.moved(address);
+        let mut unexplained = differences.iter().filter(|one| moved.is_none() || !one.is_mark());
+        if unexplained.next().is_some() {
             self.why_differs(address, &properties, &differences, &mut reasons);
         }
+        reasons.extend(moved.clone().map(Reason::Moved));
         if reasons.last().is_some_and(|last| !last.is_root()) {
             reasons.extend(self.causes.of_properties(address, &[], None));
         }
@@ -223,6 +231,7 @@ impl<'a> Decisions<'a> {
                 decision.protection = Some(self.causes.of_properties(address, &[], None));
             }
         }
+        decision.moved = moved;
         decision.reasons = reasons;
         decision.differences = differences;
         let outcome = if replaced {
@@ -239,6 +248,12 @@ impl<'a> Decisions<'a> {
         };
         self.known.outcomes.insert(address, outcome);
         decision.object = Some(object);
+    }
+
+    /// The address that an object had before this plan moves it.
+    fn moved(&self, address: &Address) -> Option<Address> {
+        let moved = self.moves.iter().find(|moved| moved.to == address.declaration())?;
+        address.with_declaration(&moved.from)
     }
 
     fn why_create(&self, address: &Address, resource: &Resource, gone: &[Missing<'a>], open: bool) -> Vec<Reason> {

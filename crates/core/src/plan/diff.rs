@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Attribute;
 use super::alike::{Mode, Path, alike, canonical, policies, tags};
-use crate::resource::{Address, Properties, Reference, ResourceType, Value};
+use crate::resource::{Address, Properties, RESERVED_DOMAIN, RESERVED_PREFIX, Reference, ResourceType, Value};
 
 /// One property that differs, and what the planner needs besides what it shows.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,14 @@ pub(super) struct Difference {
     pub(super) drifted: Option<Value>,
     /// The resource that must be made or changed before the value is known.
     pub(super) awaits: Option<Address>,
+}
+
+impl Difference {
+    /// Whether it is the address in the object's marks.
+    pub(super) fn is_mark(&self) -> bool {
+        let marks = [RESERVED_PREFIX, RESERVED_DOMAIN].map(|prefix| format!("{prefix}address"));
+        marks.iter().any(|mark| self.attribute.path.ends_with(mark))
+    }
 }
 
 /// Compares properties of one native type.

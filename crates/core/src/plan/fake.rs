@@ -224,6 +224,7 @@ impl Case {
             head: &self.head,
             expanded: &self.expanded(),
             specs: &self.specs,
+            moves: &[],
             state: &self.state,
             seen,
             consents: &[],
@@ -248,8 +249,13 @@ impl Case {
 
     pub(super) fn settle(&mut self) {
         let specs = self.specs.iter().map(|(name, now)| (name.clone(), now.json.clone())).collect();
-        let converged =
-            Converged { graph: self.expanded().graph.hash(), generation: 0, outputs: AllOutputs::default(), specs, recheck: false };
+        let converged = Converged {
+            graph: self.expanded().graph.hash(),
+            generation: 0,
+            outputs: AllOutputs::default(),
+            specs,
+            recheck: false,
+        };
         self.record(Record::Converged(Box::new(converged)));
     }
 

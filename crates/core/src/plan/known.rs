@@ -123,11 +123,13 @@ pub(super) fn of_generation(stack: &StackId, of: &ResourceType, resource: &Resou
         TagStyle::Specifications(_) => own_tags(&properties),
         _ => std::collections::BTreeMap::new(),
     };
-    Marks::new(stack, &resource.address, generation).write(of, &tags, &mut properties);
+    // What was moved may keep saying where it was made.
+    let address = Marks::read(of, &properties).map_or_else(|| resource.address.clone(), |marks| marks.address);
+    Marks::new(stack, &address, generation).write(of, &tags, &mut properties);
     properties
 }
 
-fn own_tags(properties: &Properties) -> std::collections::BTreeMap<String, String> {
+pub(super) fn own_tags(properties: &Properties) -> std::collections::BTreeMap<String, String> {
     let list = properties.get("TagSpecifications").and_then(|all| all.at("0.Tags")).and_then(super::alike::tags);
     let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
     list.into_iter().flatten().map(|(key, value)| (key, text(value))).collect()

@@ -29,7 +29,8 @@ pub fn observations_needed(state: &State) -> BTreeMap<String, Vec<Identity>> {
     let held = state.resources.iter().map(|(address, held)| held.identity(address));
     let deposed = state.deposed.iter().map(|(slot, held)| held.identity(&slot.address));
     let open = state.intents.values().map(crate::ledger::Intent::identity);
-    for identity in held.chain(deposed).chain(open) {
+    for mut identity in held.chain(deposed).chain(open) {
+        identity.cluster = identity.cluster.map(|cluster| state.first_address(&cluster));
         if seen.insert(Slot::new(&identity.address, identity.generation)) {
             needed.entry(identity.type_name.clone()).or_default().push(identity);
         }

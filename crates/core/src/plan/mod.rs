@@ -13,6 +13,7 @@ mod consent;
 mod decide;
 mod diff;
 mod edges;
+mod given;
 mod json;
 mod judge;
 mod known;
@@ -20,10 +21,13 @@ mod look;
 mod operations;
 mod order;
 mod reason;
+mod restore;
+mod reverse;
 mod risk;
 mod site;
 mod survey;
 mod text;
+mod undo;
 
 #[cfg(test)]
 mod fake;
@@ -33,9 +37,14 @@ mod generated;
 mod tests;
 
 pub use build::{Input, Mode, plan};
+pub(crate) use given::{as_given, named_in};
 pub use look::{Seen, look, look_with_census, observations_needed};
 pub use reason::{SpecNow, specs_of};
+pub use restore::Restore;
+pub(crate) use restore::{as_named_now, restore};
+pub use reverse::Reverse;
 pub use text::Style;
+pub use undo::Undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +52,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::driver::Target;
 use crate::error::Position;
+use crate::graph::Move;
 use crate::ledger::{Consent, Head, Slot};
 use crate::resource::{Address, Claim, Properties, StackId, Value, Verb};
 
@@ -62,6 +72,9 @@ pub struct Plan {
     pub base: Head,
     /// The hash of the graph that is wanted; of nothing, for a plan that destroys.
     pub graph: String,
+    /// Declarations whose objects go by other addresses before anything else happens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
     /// The changes, most dangerous first.
     pub steps: Vec<Step>,
     /// The calls that make the changes, each after those it waits for.
@@ -78,6 +91,9 @@ pub struct Plan {
     /// How long the apply usually takes.
     #[serde(default)]
     pub usual: Span,
+    /// What is recorded once it is applied, for a plan to an earlier entry of the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<Box<Restore>>,
 }
 
 /// The version of [`Plan`] that this version of Landfall writes.
@@ -113,6 +129,12 @@ pub struct Step {
     pub risk: Risk,
     /// Whether it needs consent before it can be applied; true also when consent was given.
     pub needs_consent: bool,
+    /// Whether it can be taken back.
+    #[serde(default)]
+    pub undo: Undo,
+    /// How long what it serves is usually away; `None` when it is there all the time, or deleted for good.
+    #[serde(default)]
+    pub outage: Option<Span>,
     /// Where the resource was declared. Not part of the hash.
     pub origin: Option<Position>,
 }
@@ -132,6 +154,8 @@ pub enum Change {
     ReplaceDeleteFirst,
     /// It is deleted.
     Delete,
+    /// It goes by another address; where its marks name the address, they are changed in place.
+    Move,
     /// An existing object that bears our marks is taken into the ledger.
     Adopt,
     /// It is dropped from the ledger and stays in the cloud, or is gone from the cloud already.
@@ -216,6 +240,10 @@ pub enum Reason {
     Destroy,
     /// It exists, bears our marks, and is not in the ledger.
     Unrecorded,
+    /// It takes back another change.
+    Back,
+    /// Its declaration was renamed; it had this address.
+    Moved(Address),
 }
 
 /// One call, and what it waits for.

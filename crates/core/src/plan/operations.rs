@@ -3,12 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::decide::{Decision, Decisions, Fate, Removal};
-use super::diff::Compare;
+use super::diff::{Compare, Difference};
 use super::known::{Known, at_mut, without_foreign};
 use super::order::{Raw, Strength};
 use super::risk::risk;
 use super::site::{Missing, Object, Standing};
-use super::{Attribute, Books, Change, Operation, Reason, Risk, Step};
+use super::undo::{outage, undo};
+use super::{Attribute, Books, Change, Operation, Reason, Risk, Step, Undo};
 use crate::Result;
 use crate::ledger::Slot;
 use crate::resource::{Address, Catalog, Ownership, Properties, ResourceType, Value, Verb};
@@ -61,7 +62,9 @@ impl<'d> Assembly<'d> {
         if let Some(why) = &decision.protection {
             self.protection(decision, why);
         }
+        let moves = decision.moved.is_some() && differences.iter().all(Difference::is_mark);
         let change = match fate {
+            Fate::Keep | Fate::Settle | Fate::Update if moves => Change::Move,
             Fate::Keep => return Ok(()),
             Fate::Settle => Change::Settle,
             Fate::Update => Change::Update,
@@ -70,13 +73,16 @@ impl<'d> Assembly<'d> {
             Fate::Replace { create_first: true } => Change::ReplaceCreateFirst,
             Fate::Replace { create_first: false } => Change::ReplaceDeleteFirst,
         };
-        let attributes: Vec<Attribute> = match fate {
+        let mut attributes: Vec<Attribute> = match fate {
             Fate::Create => {
                 let fresh = |reference: &crate::resource::Reference| self.known.changes(reference);
                 Compare { of, fresh: &fresh }.made(&self.known.resolve(properties))
             }
             _ => differences.iter().map(|difference| difference.attribute.clone()).collect(),
         };
+        if let Some(from) = &decision.moved {
+            attributes.insert(0, Attribute::changed("address", from.as_str().into(), address.as_str().into()));
+        }
         let replaces = matches!(fate, Fate::Replace { .. });
         let old_type = match object {
             Some(object) if replaces => catalog.get(object.type_name).map_err(|error| error.at(address))?,
@@ -94,9 +100,14 @@ impl<'d> Assembly<'d> {
             reasons: reasons.clone(),
             risk: worst,
             needs_consent: replaces && object.as_ref().is_some_and(|object| object.protected || old_type.holds_data),
+            undo: undo(of, change, differences).max(undo(old_type, change, &[])),
+            outage: outage(old_type, of, change, differences),
             origin: resource.origin.clone(),
         });
 
+        if *fate == Fate::Keep {
+            return Ok(());
+        }
         let kept = object.as_ref().filter(|_| !replaces);
         let base = Operation {
             slot: Slot::new(address, *generation),
@@ -196,6 +207,8 @@ impl<'d> Assembly<'d> {
             reasons: why.to_vec(),
             risk: Risk::None,
             needs_consent: false,
+            undo: Undo::Reversible,
+            outage: None,
             origin: decision.resource.origin.clone(),
         });
         let books = Some(Books::Protection);
@@ -214,6 +227,8 @@ impl<'d> Assembly<'d> {
             reasons: reasons.clone(),
             risk: if object.twin { Risk::None } else { risk(of, Change::Delete, &[], *leftover) },
             needs_consent: !object.twin && (object.protected || of.holds_data),
+            undo: undo(of, Change::Delete, &[]),
+            outage: None,
             origin: None,
         });
         let deletion = self.delete(object, of, step, false);
@@ -263,6 +278,8 @@ impl<'d> Assembly<'d> {
             reasons: reasons.to_vec(),
             risk: Risk::None,
             needs_consent: false,
+            undo: Undo::Reversible,
+            outage: None,
             origin: None,
         });
         self.raw.push(forgotten(missing, step));

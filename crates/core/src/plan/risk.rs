@@ -39,7 +39,7 @@ pub(super) fn risk(of: &ResourceType, change: Change, differences: &[Difference]
         return Risk::Downtime;
     }
     let changes = match change {
-        Change::Settle | Change::Forget | Change::Protection => false,
+        Change::Settle | Change::Forget | Change::Protection | Change::Move => false,
         Change::Adopt => !differences.is_empty(),
         _ => true,
     };

@@ -316,7 +316,7 @@ impl<'a> Survey<'a, '_> {
             }
         };
         let Marks { address, generation, .. } = marks;
-        if *address == slot.address && (!exact || *generation == slot.generation) {
+        if self.state.may_be_marked(&slot.address, address) && (!exact || *generation == slot.generation) {
             return Ok(());
         }
         let message = format!("{} bears the marks of another object: {address}@{generation}", observed.id);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::attributes::{attribute, value, wrapped};
 use super::build::place;
-use super::{Attribute, Change, Drift, Plan, Reason, Risk, Step};
+use super::{Attribute, Change, Drift, Plan, Reason, Risk, Span, Step, Undo};
 
 /// How text is marked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +106,7 @@ impl Plan {
         self.listing(style, |text, step| {
             line(text, step, Widths::default(), style);
             reasons(text, step);
+            step.cost(text);
             let collapses = |shown: &&Attribute| {
                 let forces = shown.replaces && step.change != Change::Create;
                 shown.unknown && !forces && !shown.secret
@@ -179,6 +180,22 @@ impl Plan {
 }
 
 impl Step {
+    /// What it takes away for a while, and for good.
+    pub(super) fn cost(&self, text: &mut String) {
+        if let Some(Span { low, typical, high }) = self.outage {
+            let [low, typical, high] = [low, typical, high].map(duration);
+            let _ = writeln!(text, "      away for {typical} ({low} to {high})");
+        }
+        let _ = match (self.undo, self.change) {
+            (Undo::Reversible, _) => Ok(()),
+            (Undo::ReversibleWithLoss, _) => writeln!(text, "      can be taken back by people, for a while only"),
+            (Undo::Irreversible, Change::Update | Change::Adopt) => {
+                writeln!(text, "      cannot be taken back: the cloud changes this one way only")
+            }
+            (Undo::Irreversible, _) => writeln!(text, "      cannot be taken back: its data is gone"),
+        };
+    }
+
     /// Whether nothing is to be said of it but that it is: declared for the first time, or gone with everything else.
     fn is_plain(&self) -> bool {
         matches!(self.reasons[..], [Reason::Declared(_) | Reason::Destroy])
@@ -228,13 +245,13 @@ fn declaration(step: &Step) -> &str {
 
 /// Widths of the table's columns.
 #[derive(Clone, Copy, Default)]
-struct Widths {
+pub(super) struct Widths {
     address: usize,
     type_name: usize,
 }
 
 impl Widths {
-    fn of<'a>(steps: impl Iterator<Item = &'a Step>) -> Self {
+    pub(super) fn of<'a>(steps: impl Iterator<Item = &'a Step>) -> Self {
         steps.fold(Self::default(), |widths, step| Self {
             address: widths.address.max(step.address.as_str().len()),
             type_name: widths.type_name.max(step.type_name.len()),
@@ -242,11 +259,11 @@ impl Widths {
     }
 }
 
-fn line(text: &mut String, step: &Step, widths: Widths, style: Style) {
+pub(super) fn line(text: &mut String, step: &Step, widths: Widths, style: Style) {
     let (symbol, word) = words(step.change);
     let verb = style.paint(colour(step.change), &format!("{symbol:>3} {word:<8}"));
     let id = match (&step.id, step.change) {
-        (None, _) | (_, Change::Update | Change::Settle | Change::Protection) => String::new(),
+        (None, _) | (_, Change::Move | Change::Update | Change::Settle | Change::Protection) => String::new(),
         (Some(id), _) => format!("  (id {id})"),
     };
     let first = format!(
@@ -303,6 +320,8 @@ fn reason_text(reason: &Reason) -> String {
         Reason::Deposed => "replaced, the old object is left".to_owned(),
         Reason::Expansion => "the same declaration expands differently: another secret, or another version".to_owned(),
         Reason::Destroy => "the stack is destroyed".to_owned(),
+        Reason::Back => "takes back another change".to_owned(),
+        Reason::Moved(from) => format!("its declaration was renamed, it was {from}"),
         Reason::Unrecorded => "bears our marks, was not in the ledger".to_owned(),
     }
 }
@@ -331,6 +350,7 @@ fn words(change: Change) -> (&'static str, &'static str) {
         Change::ReplaceCreateFirst => ("+/-", "replace"),
         Change::ReplaceDeleteFirst => ("-/+", "replace"),
         Change::Delete => ("-", "delete"),
+        Change::Move => (">", "move"),
         Change::Adopt => ("<", "adopt"),
         Change::Forget => (".", "forget"),
         Change::Protection => ("!", "protect"),
@@ -382,7 +402,7 @@ fn colour(change: Change) -> Colour {
         Change::Create => Colour::Green,
         Change::Update => Colour::Yellow,
         Change::ReplaceCreateFirst | Change::ReplaceDeleteFirst | Change::Delete => Colour::Red,
-        Change::Adopt | Change::Protection => Colour::Cyan,
+        Change::Adopt | Change::Protection | Change::Move => Colour::Cyan,
         Change::Forget | Change::Settle => Colour::Plain,
     }
 }

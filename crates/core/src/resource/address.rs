@@ -68,6 +68,13 @@ impl Address {
         &self.0
     }
 
+    /// The same part of another declaration (`kind/name`); `None` when that is not one.
+    #[must_use]
+    pub fn with_declaration(&self, declaration: &str) -> Option<Self> {
+        let (kind, name) = declaration.split_once('/')?;
+        Self::new(self.cloud(), kind, name, self.part()).ok()
+    }
+
     /// `kind/name` of the declaration it comes from.
     #[must_use]
     pub fn declaration(&self) -> &str {

@@ -58,6 +58,10 @@ pub struct ResourceType {
     pub guard: &'static str,
     /// Whether it holds data that a delete would lose.
     pub holds_data: bool,
+    /// Whether what a delete loses can be had back for a while.
+    pub recoverable: bool,
+    /// Property paths that the cloud changes one way only, such as versions and the size of a disk.
+    pub one_way: &'static [&'static str],
     /// Properties that name the object it stands in: (property, type).
     pub parents: &'static [(&'static str, &'static str)],
     /// Where ownership marks and tags are written.
@@ -97,6 +101,8 @@ impl ResourceType {
         downtime: &[],
         guard: "",
         holds_data: false,
+        recoverable: false,
+        one_way: &[],
         parents: &[],
         tags: TagStyle::None,
         verbs: Verbs { create: &[], read: &[], update: &[], delete: &[] },
@@ -142,6 +148,12 @@ impl ResourceType {
     #[must_use]
     pub fn interrupts(&self, path: &str) -> bool {
         self.downtime == ["*"] || lists(self.downtime, path)
+    }
+
+    /// Whether a change at this path cannot be taken back by another one.
+    #[must_use]
+    pub fn is_one_way(&self, path: &str) -> bool {
+        lists(self.one_way, path)
     }
 
     /// Whether the order of the list at this path does not count.
