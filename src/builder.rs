@@ -1,6 +1,6 @@
 //! Declaring a platform. Every problem is kept until `build`, which reports all of them at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use landfall_core::config::{self, Defaults, Source};
 use landfall_core::driver::{Drivers, Target};
 use landfall_core::error::Position;
 use landfall_core::event::Events;
-use landfall_core::graph::{Blueprint, Move};
+use landfall_core::graph::{Blueprint, Move, Reach};
 use landfall_core::kind::{
     BucketSpec, CacheSpec, ClusterSpec, DatabaseSpec, MeshSpec, NetworkSpec, NodePoolSpec, Ref, ServiceSpec, validate,
 };
@@ -39,7 +39,7 @@ pub struct PlatformBuilder {
     warnings: Vec<Error>,
     secrets: BTreeMap<String, SecretString>,
     fingerprint_key: Option<SecretString>,
-    protected: BTreeSet<String>,
+    protected: BTreeMap<String, Reach>,
     moves: Vec<Move>,
     ledger: Option<Ledger>,
     simulated: Option<SimCloud>,
@@ -80,7 +80,7 @@ impl PlatformBuilder {
             warnings: Vec::new(),
             secrets: BTreeMap::new(),
             fingerprint_key: None,
-            protected: BTreeSet::new(),
+            protected: BTreeMap::new(),
             moves: Vec::new(),
             ledger: None,
             simulated: None,
@@ -177,7 +177,28 @@ impl PlatformBuilder {
     /// Protects everything a declaration expands into (`kind/name`, such as `cluster/main`): deleting or replacing it needs
     /// consent. What holds data is protected by itself.
     pub fn protect(&mut self, declaration: &str) -> &mut Self {
-        self.protected.insert(declaration.to_owned());
+        self.protected.entry(declaration.to_owned()).or_insert(Reach::Itself);
+        self
+    }
+
+    /// Says that this process runs on a declaration (`kind/name`, such as `service/tabular`), or keeps its ledger in it:
+    /// deleting or replacing any part of it, or of what it stands on in turn, needs consent, so that no plan saws off the
+    /// branch it sits on. Node pools stand beside a service, not beneath it: name those it may be scheduled on.
+    ///
+    /// ```
+    /// use landfall::prelude::*;
+    ///
+    /// # fn main() -> landfall::Result<()> {
+    /// let mut platform = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
+    /// platform.bucket("ledger", BucketSpec::new());
+    /// platform.runs_on("bucket/ledger");
+    /// let platform = platform.build()?;
+    /// assert!(platform.graph().iter().all(|resource| resource.protected));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn runs_on(&mut self, declaration: &str) -> &mut Self {
+        self.protected.insert(declaration.to_owned(), Reach::Beneath);
         self
     }
 

@@ -116,3 +116,28 @@ async fn protection_of_what_holds_no_data_is_dropped_in_a_step_of_its_own() {
         "{kept:?}"
     );
 }
+
+#[tokio::test]
+async fn what_the_process_itself_runs_on_is_not_taken_away_without_consent() {
+    let world = World::new(1);
+    let mut builder = inferloop();
+    builder.runs_on("service/syndoc");
+    let platform = world.place(builder, "first");
+    let guarded = |declaration: &str, type_name: &str| {
+        let of = |one: &&landfall::resource::Resource| one.address.declaration() == declaration;
+        platform.graph().iter().filter(of).any(|one| one.type_name == type_name && one.protected)
+    };
+    assert!(guarded("service/syndoc", "apps/v1 Deployment"), "the service");
+    assert!(guarded("cluster/main", "AWS::EKS::Cluster"), "the cluster beneath it");
+    assert!(guarded("network/core", "AWS::EC2::VPC"), "the network beneath the cluster");
+    assert!(!guarded("service/tabular", "apps/v1 Deployment"), "what it does not stand on is as before");
+    platform.converge().await.unwrap();
+
+    // A plan of a configuration that forgets to say so: protection is in the ledger.
+    let mut without = Platform::builder("inferloop", "dev", Aws::new("eu-west-1"));
+    without.bucket("other", BucketSpec::new());
+    let plan = world.place(without, "second").plan().await.unwrap();
+    let needed: Vec<_> = plan.consents_needed().into_iter().map(|consent| consent.address.to_string()).collect();
+    assert!(needed.iter().any(|address| address.starts_with("aws/service/syndoc/")), "{needed:?}");
+    assert!(needed.contains(&"aws/network/core/vpc".to_owned()), "{needed:?}");
+}

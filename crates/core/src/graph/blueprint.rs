@@ -29,18 +29,27 @@ pub struct Move {
 pub struct Blueprint {
     stack: Stack,
     clouds: Clouds,
-    protected: BTreeSet<String>,
+    protected: BTreeMap<String, Reach>,
     moves: BTreeMap<String, String>,
 }
 
+/// How far the protection of a declaration reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// To what it expands into.
+    Itself,
+    /// To that, and to all that this stands on.
+    Beneath,
+}
+
 impl Blueprint {
-    /// A blueprint of this stack. `protected` are declarations (`kind/name`) whose every part needs consent to go,
+    /// A blueprint of this stack. `protected` are declarations (`kind/name`) whose parts need consent to go,
     /// `moves` are renamed declarations.
     ///
     /// # Errors
     /// All problems of the moves at once: [`Code::InvalidName`], [`Code::InvalidValue`], [`Code::NameTaken`],
     /// [`Code::UnknownReference`], [`Code::Cycle`].
-    pub fn new(stack: Stack, clouds: Clouds, protected: BTreeSet<String>, moves: &[Move]) -> Result<Self> {
+    pub fn new(stack: Stack, clouds: Clouds, protected: BTreeMap<String, Reach>, moves: &[Move]) -> Result<Self> {
         let moves = checked(&stack, moves)?;
         Ok(Self { stack, clouds, protected, moves })
     }
@@ -130,26 +139,47 @@ impl Blueprint {
         if self.protected.is_empty() {
             return Ok(expanded);
         }
-        let mut resources: BTreeMap<_, _> =
-            expanded.graph.iter().map(|resource| (resource.address.clone(), resource.clone())).collect();
         let mut problems = Problems::default();
-        for declaration in &self.protected {
-            let mut found = false;
-            for resource in resources.values_mut().filter(|resource| resource.address.declaration() == declaration) {
-                resource.protected = true;
-                found = true;
-            }
-            if !found {
+        let mut reached: BTreeSet<&Address> = BTreeSet::new();
+        for (declaration, reach) in &self.protected {
+            let of = |resource: &&Resource| resource.address.declaration() == declaration;
+            let own: Vec<&Address> = expanded.graph.iter().filter(of).map(|resource| &resource.address).collect();
+            if own.is_empty() {
                 problems.push(
                     Error::new(Code::UnknownReference, format!("nothing of this name is declared: {declaration}"))
                         .hint("name the declaration as kind/name, such as cluster/main"),
                 );
+            }
+            match reach {
+                Reach::Itself => reached.extend(own),
+                Reach::Beneath => reached.extend(beneath(&expanded.graph, own)),
+            }
+        }
+        let mut resources: BTreeMap<_, _> =
+            expanded.graph.iter().map(|resource| (resource.address.clone(), resource.clone())).collect();
+        for address in reached {
+            if let Some(resource) = resources.get_mut(address) {
+                resource.protected = true;
             }
         }
         problems.finish()?;
         expanded.graph = Graph::new(resources)?;
         Ok(expanded)
     }
+}
+
+/// These resources and all that they stand on.
+fn beneath<'a>(graph: &'a Graph, mut open: Vec<&'a Address>) -> BTreeSet<&'a Address> {
+    let mut all = BTreeSet::new();
+    while let Some(address) = open.pop() {
+        if all.insert(address)
+            && let Some(resource) = graph.get(address)
+        {
+            let on = resource.dependencies();
+            open.extend(on.iter().filter_map(|address| graph.get(address)).map(|resource| &resource.address));
+        }
+    }
+    all
 }
 
 /// Moves by their source, with those that follow from them.

@@ -3,7 +3,7 @@
 mod blueprint;
 mod expand;
 
-pub use blueprint::{Blueprint, Move};
+pub use blueprint::{Blueprint, Move, Reach};
 pub use expand::{Expanded, expand};
 
 use std::collections::{BTreeMap, BTreeSet};
