@@ -200,3 +200,35 @@ async fn a_replacement_is_taken_back_by_another_one() {
     let newer = with("m6i.xlarge", "fourth");
     assert!(newer.plan().await.unwrap().is_empty(), "{}", newer.plan().await.unwrap().details(Style::Plain));
 }
+
+#[tokio::test]
+async fn a_native_type_that_is_not_declared_any_more_can_go_and_come_back() {
+    let ledger = Ledger::memory();
+    let declare = |topics: &[&str]| {
+        let mut platform = Platform::builder("topics", "dev", Aws::new("eu-west-1"));
+        platform.ledger(ledger.clone());
+        platform.bucket("files", BucketSpec::new());
+        for topic in topics {
+            platform.native(topic, "AWS::SNS::Topic", landfall::properties! { "DisplayName" => *topic });
+        }
+        platform
+    };
+    let first = declare(&["news"]).build().unwrap();
+    first.converge().await.unwrap();
+    let cloud = first.simulated().unwrap().clone();
+    let placed = |topics: &[&str]| {
+        let mut platform = declare(topics);
+        platform.simulate(&cloud);
+        platform.build().unwrap()
+    };
+    let topics = || cloud.objects().iter().filter(|object| object.type_name == "AWS::SNS::Topic").count();
+
+    let without = placed(&[]);
+    let plan = consented(without.plan().await.unwrap());
+    without.apply(plan).await.unwrap();
+    assert_eq!(topics(), 0);
+    let plan = without.plan_to(converged(&without).await[0]).await.unwrap();
+    without.apply(plan).await.unwrap();
+    assert_eq!(topics(), 1);
+    assert!(placed(&["news"]).plan().await.unwrap().is_empty());
+}

@@ -158,6 +158,14 @@ async fn a_whole_platform_is_renamed_and_every_object_stays() {
     };
     assert!(marks("prime") > 5, "marks follow");
 
+    // A replica of the release before, which knows nothing of the move, changes nothing and finds what it declares.
+    let mutations = world.cloud.mutations();
+    let straggler = world.place(platform(OLD), "straggler");
+    assert!(straggler.plan().await.unwrap().is_empty(), "{}", straggler.plan().await.unwrap().details(Style::Plain));
+    let old = straggler.converge().await.unwrap();
+    assert_eq!(old.all().clusters["main"].endpoint, before.all().clusters["main"].endpoint);
+    assert_eq!(world.cloud.mutations(), mutations);
+
     // Nothing is left to do, also without the call, and everything can move back.
     let mutations = world.cloud.mutations();
     world.place(platform(new), "later").converge().await.unwrap();
@@ -184,6 +192,23 @@ async fn data_moves_without_consent_and_deleting_it_still_needs_some() {
     // Without the move it is a deletion of data.
     let error = world.place(platform(names), "careless").converge().await.unwrap_err();
     assert!(codes(&error).contains(&Code::Protected), "{error}");
+}
+
+#[tokio::test]
+async fn a_plan_tells_moves_in_words() {
+    let world = World::new(9);
+    world.place(small("core", "files"), "before").converge().await.unwrap();
+    let mut builder = small("core", "models");
+    builder.moved("bucket/files", "bucket/models");
+    let platform = world.place(builder, "after");
+    let plan = platform.plan().await.unwrap();
+    insta::assert_snapshot!("move", format!("{}\n{}", plan.headline(Style::Plain), plan.details(Style::Plain)));
+    insta::assert_snapshot!("move_back", platform.plan_back(&plan).unwrap().table(Style::Plain));
+    platform.apply(plan).await.unwrap();
+    let history = platform.history(None, 20).await.unwrap();
+    let words: Vec<_> =
+        history.iter().map(|past| format!("{} {}: {}", past.number, past.holder, past.words.join("; "))).collect();
+    assert!(words.iter().any(|line| line.contains("moved bucket/files to bucket/models")), "{words:?}");
 }
 
 fn small(network: &str, bucket: &str) -> PlatformBuilder {

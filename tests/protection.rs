@@ -127,10 +127,10 @@ async fn what_the_process_itself_runs_on_is_not_taken_away_without_consent() {
         let of = |one: &&landfall::resource::Resource| one.address.declaration() == declaration;
         platform.graph().iter().filter(of).any(|one| one.type_name == type_name && one.protected)
     };
-    assert!(guarded("service/syndoc", "apps/v1 Deployment"), "the service");
+    assert!(guarded("service/syndoc", "apps/v1/Deployment"), "the service");
     assert!(guarded("cluster/main", "AWS::EKS::Cluster"), "the cluster beneath it");
     assert!(guarded("network/core", "AWS::EC2::VPC"), "the network beneath the cluster");
-    assert!(!guarded("service/tabular", "apps/v1 Deployment"), "what it does not stand on is as before");
+    assert!(!guarded("service/tabular", "apps/v1/Deployment"), "what it does not stand on is as before");
     platform.converge().await.unwrap();
 
     // A plan of a configuration that forgets to say so: protection is in the ledger.

@@ -12,17 +12,15 @@ use super::limits::{LimitKey, Limits};
 use super::look::absence;
 use super::report::Report;
 use super::run::run;
+use super::scene::Scene;
 use crate::clock::{Clock, drive};
 use crate::driver::{Drivers, Found, Reader, Target};
 use crate::event::{EventKind, Events, counted};
-use crate::graph::{Blueprint, Expanded, Graph, Move};
-use crate::ledger::{
-    AcquireOptions, Acquired, Converged, Former, Head, Ledger, Recheck, Record, Session, State, Watched,
-};
+use crate::graph::{Blueprint, Expanded, Graph};
+use crate::ledger::{AcquireOptions, Acquired, Converged, Head, Ledger, Recheck, Record, Session, State, Watched};
 use crate::plan::{self, Mode, Plan, Seen, SpecNow};
 use crate::resource::{Catalog, IdentityClass, Reference, ResourceType, StackId, TargetField, Value, Verb};
 use crate::scope::AllOutputs;
-use crate::secret::Secret;
 use crate::{Code, Error, Result};
 
 /// How the engine behaves.
@@ -60,21 +58,11 @@ impl Options {
 /// Everything that plan, apply and converge need. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    setup: Arc<Setup>,
+    pub(super) setup: Arc<Setup>,
     /// The hash of the graph that is wanted.
-    wanted: Arc<str>,
+    pub(super) wanted: Arc<str>,
     /// How it is made under other names, for objects that were moved.
-    blueprint: Option<Arc<Blueprint>>,
-}
-
-/// What is wanted, and the ledger's word on it, once what was renamed is moved.
-pub(super) struct Scene {
-    pub(super) state: Arc<State>,
-    pub(super) moves: Vec<Move>,
-    /// What is wanted, when it is not what is declared under the names that are declared.
-    pub(super) expanded: Option<Expanded>,
-    /// The specs of what is wanted, when they are not those that are declared.
-    pub(super) specs: Option<BTreeMap<String, SpecNow>>,
+    pub(super) blueprint: Option<Arc<Blueprint>>,
 }
 
 /// What a converge waits for when another replica has the lease.
@@ -98,7 +86,7 @@ enum Suspect {
 const ROUNDS: u32 = 3;
 
 /// What an [`Engine`] is made of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Setup {
     /// The stack.
     pub stack: StackId,
@@ -164,9 +152,10 @@ impl Engine {
         self.driven(async {
             let loaded = self.setup.ledger.load(&self.setup.stack).await?;
             self.check_target(&loaded.state)?;
-            let scene = self.scene(loaded.state.into(), mode)?;
-            let seen = self.look(&scene.state, mode, None).await?;
-            self.make_plan(&scene, &loaded.head, &seen, mode)
+            let engine = self.knowing(loaded.state.types());
+            let scene = engine.scene(loaded.state.into(), mode)?;
+            let seen = engine.look(&scene.state, mode, None).await?;
+            engine.make_plan(&scene, &loaded.head, &seen, mode)
         })
         .await
     }
@@ -306,19 +295,20 @@ impl Engine {
                 return Err(self.lost_ledger());
             }
         }
+        let engine = self.knowing(session.state().types());
         let mut report = Report::default();
         for round in 1.. {
-            let scene = self.scene(session.snapshot(), Mode::Converge)?;
-            let seen = self.look(&scene.state, Mode::Converge, Some(session)).await?;
-            let plan = self.make_plan(&scene, session.head(), &seen, Mode::Converge)?;
+            let scene = engine.scene(session.snapshot(), Mode::Converge)?;
+            let seen = engine.look(&scene.state, Mode::Converge, Some(session)).await?;
+            let plan = engine.make_plan(&scene, session.head(), &seen, Mode::Converge)?;
             // What is not needed any more makes room.
             drop((scene, seen));
             plan.check_consents()?;
-            let made = self.make(session, &plan, suspect).await?;
+            let made = engine.make(session, &plan, suspect).await?;
             report.add(made);
             // What may have been made twice is counted, and the surplus removed, before anybody relies on it.
             if !std::mem::take(&mut report.doubted) || round == ROUNDS {
-                return self.conclude(session, &plan, report).await;
+                return engine.conclude(session, &plan, report).await;
             }
         }
         Err(Error::internal("rounds without an end"))
@@ -333,8 +323,10 @@ impl Engine {
         if plan.graph != Graph::default().hash() {
             self.check_generation(session.state())?;
         }
-        let report = self.make(session, plan, &mut Suspect::Nothing).await?;
-        self.conclude(session, plan, report).await
+        let types = plan.operations.iter().map(|operation| operation.type_name.as_str());
+        let engine = self.knowing(session.state().types().chain(types));
+        let report = engine.make(session, plan, &mut Suspect::Nothing).await?;
+        engine.conclude(session, plan, report).await
     }
 
     /// Makes the changes of a plan.
@@ -370,7 +362,7 @@ impl Engine {
         let generation = self.setup.options.generation;
         let recheck = session.state().recheck == Recheck::Due;
         let state = session.state();
-        let renamed = self.under_former_names(state)?;
+        let renamed = self.under(&state.former)?;
         let (outputs, specs) = match &plan.restores {
             Some(then) => {
                 let resolve = |reference: &Reference| self.recorded(state, reference);
@@ -482,33 +474,6 @@ impl Engine {
         .hint("let a replica of the newer generation finish; to go back on purpose set rollback"))
     }
 
-    /// What is to be made of a state: what was renamed moves first, and what has another name in the cloud keeps it.
-    fn scene(&self, state: Arc<State>, mode: Mode) -> Result<Scene> {
-        let scene = |state, moves, expanded| Ok(Scene { state, moves, expanded, specs: None });
-        let Some(blueprint) = self.blueprint.as_deref().filter(|_| mode == Mode::Converge) else {
-            return scene(state, Vec::new(), None);
-        };
-        let moves = blueprint.pending(&state)?;
-        let state = if moves.is_empty() { state } else { Arc::new(state.after(&moves)?) };
-        let expanded = self.under_former_names(&state)?;
-        scene(state, moves, expanded)
-    }
-
-    fn under_former_names(&self, state: &State) -> Result<Option<Expanded>> {
-        self.under(&state.former)
-    }
-
-    /// What is wanted, under these names; `None` when they are the declared ones.
-    pub(super) fn under(&self, former: &Former) -> Result<Option<Expanded>> {
-        let blueprint = self.blueprint.as_deref().filter(|_| !former.is_empty());
-        blueprint.map(|blueprint| blueprint.expand_under(former, self.graph())).transpose()
-    }
-
-    /// The names that renamed declarations may have had.
-    pub(super) fn former_names(&self) -> Former {
-        self.blueprint.as_deref().map(Blueprint::former).unwrap_or_default()
-    }
-
     pub(super) fn make_plan(&self, scene: &Scene, head: &Head, seen: &Seen, mode: Mode) -> Result<Plan> {
         plan::plan(&plan::Input {
             stack: &self.setup.stack,
@@ -522,11 +487,6 @@ impl Engine {
             consents: &[],
             mode,
         })
-    }
-
-    /// The secrets that the caller gave.
-    pub(super) fn secrets(&self) -> BTreeMap<String, Secret> {
-        self.blueprint.as_deref().map(|blueprint| blueprint.secrets().clone()).unwrap_or_default()
     }
 
     pub(super) fn check_target(&self, state: &State) -> Result<()> {

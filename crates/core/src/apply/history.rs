@@ -1,6 +1,7 @@
 //! The past of a stack, and the way back to it.
 
-use super::converge::{Engine, Scene};
+use super::converge::Engine;
+use super::scene::Scene;
 use crate::Result;
 use crate::ledger::{Loaded, Past};
 use crate::plan::{Mode, Plan, as_named_now, restore};
@@ -33,11 +34,13 @@ impl Engine {
             let loaded = setup.ledger.load(&setup.stack).await?;
             self.check_target(&loaded.state)?;
             let then = as_named_now(&then, &loaded.state)?;
-            let restored = restore(&setup.stack, &setup.catalog, &self.secrets(), &then, &loaded.state)?;
-            let seen = self.look(&loaded.state, Mode::Converge, None).await?;
+            let engine = self.knowing(loaded.state.types().chain(then.types()));
+            let catalog = &engine.setup().catalog;
+            let restored = restore(&setup.stack, catalog, &self.secrets(), &then, &loaded.state)?;
+            let seen = engine.look(&loaded.state, Mode::Converge, None).await?;
             let (expanded, specs) = (Some(restored.expanded), Some(restored.specs));
             let scene = Scene { state: loaded.state.into(), moves: Vec::new(), expanded, specs };
-            let mut plan = self.make_plan(&scene, &loaded.head, &seen, Mode::Converge)?;
+            let mut plan = engine.make_plan(&scene, &loaded.head, &seen, Mode::Converge)?;
             plan.restores = Some(Box::new(restored.restore));
             Ok(plan)
         })

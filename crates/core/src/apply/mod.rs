@@ -28,6 +28,7 @@ mod report;
 mod residue;
 mod retry;
 mod run;
+mod scene;
 mod start;
 
 pub use cancel::{Cancel, Urgency};

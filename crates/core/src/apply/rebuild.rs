@@ -94,7 +94,15 @@ impl Engine {
         self.rest(lag, &mut session).await?;
         let found = self.count(&reader, &mut session).await?;
         let Some(session) = session else { return Err(Error::internal("a session is gone")) };
+        let engine = self.knowing(found.iter().map(|found| found.type_name.as_str()));
+        let (records, rebuilt) = engine.all_of(found).await?;
+        session.commit(records).await?;
+        Ok(rebuilt)
+    }
 
+    /// Everything that the cloud has of the stack, as records of a ledger.
+    async fn all_of(&self, found: Vec<Found>) -> Result<(Vec<Record>, Rebuilt)> {
+        let setup = self.setup();
         let former = self.former_by(&found);
         let renamed = self.under(&former)?;
         let expanded = renamed.as_ref().unwrap_or(&setup.expanded);
@@ -117,8 +125,7 @@ impl Engine {
             .filter(|address| !ours.contains_key(*address))
             .cloned()
             .collect();
-        session.commit(records).await?;
-        Ok(rebuilt)
+        Ok((records, rebuilt))
     }
 
     /// The earlier names that the marks of objects tell of.

@@ -59,18 +59,22 @@ impl Blueprint {
     /// # Errors
     /// What the expansions find wrong; [`Code::UnknownReference`] when something is protected that is not declared.
     pub fn expand(&self) -> Result<Expanded> {
-        self.finish(expand(&self.stack, &self.clouds)?)
+        self.finish(expand(&self.stack, &self.clouds)?, &[])
     }
 
     /// Expands it for objects of which some were made under other names. The graph goes by the hash that `wanted` has:
     /// what is wanted is the same.
     ///
+    /// A declaration that has a former name of another one, which is not declared, is that one: an older release, which
+    /// knows nothing of the move, keeps its objects.
+    ///
     /// # Errors
     /// As [`Blueprint::expand`]; [`Code::NameTaken`] when a name that objects still have in the cloud is declared again.
     pub fn expand_under(&self, former: &Former, wanted: &Graph) -> Result<Expanded> {
-        let stack = under(&self.stack, former)?;
+        let aliases = aliases(former, &declared(&self.stack));
+        let stack = under(&self.stack, &aliases)?;
         let Expanded { graph, outputs, catalog } = expand(&stack, &self.clouds)?;
-        let now = |address: &Address| now(former, address);
+        let now = |address: &Address| now(&aliases, address);
         // What others live in is found by its marks, so these stay for as long as it is there.
         let hosts: BTreeSet<&Address> = graph.iter().filter_map(|resource| resource.cluster.as_ref()).collect();
         let mut resources = BTreeMap::new();
@@ -79,9 +83,9 @@ impl Blueprint {
             let resource = readdressed(resource, &self.stack.id, &catalog, &now, stays)?;
             resources.insert(resource.address.clone(), resource);
         }
-        let outputs = outputs_now(&outputs, former, &now)?;
+        let outputs = outputs_now(&outputs, &aliases, &now)?;
         let Expanded { graph, outputs, catalog } =
-            self.finish(Expanded { graph: Graph::new(resources)?, outputs, catalog })?;
+            self.finish(Expanded { graph: Graph::new(resources)?, outputs, catalog }, &aliases)?;
         Ok(Expanded { graph: graph.known_as(wanted.hash()), outputs, catalog })
     }
 
@@ -135,14 +139,16 @@ impl Blueprint {
         end
     }
 
-    fn finish(&self, mut expanded: Expanded) -> Result<Expanded> {
+    fn finish(&self, mut expanded: Expanded, aliases: &[Alias]) -> Result<Expanded> {
         if self.protected.is_empty() {
             return Ok(expanded);
         }
         let mut problems = Problems::default();
         let mut reached: BTreeSet<&Address> = BTreeSet::new();
         for (declaration, reach) in &self.protected {
-            let of = |resource: &&Resource| resource.address.declaration() == declaration;
+            let now = aliases.iter().find(|alias| alias.declared == *declaration).map(|alias| &alias.now);
+            let now = now.unwrap_or(declaration);
+            let of = |resource: &&Resource| resource.address.declaration() == now;
             let own: Vec<&Address> = expanded.graph.iter().filter(of).map(|resource| &resource.address).collect();
             if own.is_empty() {
                 problems.push(
@@ -260,17 +266,39 @@ fn declared(stack: &Stack) -> BTreeSet<String> {
         .chain(names(buckets))
         .chain(names(meshes))
         .chain(names(services))
+        .chain(services.keys().map(|name| format!("access/{name}")))
         .chain(natives.keys().map(|name| format!("native/{name}")))
         .collect()
 }
 
+/// One thing with several names, each `kind/name`.
+#[derive(Debug)]
+struct Alias {
+    /// What it is declared as.
+    declared: String,
+    /// What its objects were made as.
+    first: String,
+    /// What the ledger knows it as.
+    now: String,
+}
+
+fn aliases(former: &Former, declared: &BTreeSet<String>) -> Vec<Alias> {
+    let alias = |(now, names): (&String, &Vec<String>)| {
+        let first = names.first()?;
+        let known = std::iter::once(now).chain(names.iter().rev()).find(|name| declared.contains(*name))?;
+        Some(Alias { declared: known.clone(), first: first.clone(), now: now.clone() })
+    };
+    former.iter().filter_map(alias).collect()
+}
+
 /// The stack with each renamed declaration under its first name.
-fn under(stack: &Stack, former: &Former) -> Result<Stack> {
-    struct Names<'a>(&'a Former);
+fn under(stack: &Stack, aliases: &[Alias]) -> Result<Stack> {
+    struct Names<'a>(&'a [Alias]);
     impl Names<'_> {
         fn first<'n>(&'n self, kind: &str, name: &'n str) -> &'n str {
-            let first = self.0.get(&format!("{kind}/{name}")).and_then(|names| names.first());
-            first.and_then(|first| first.split_once('/')).map_or(name, |(_, first)| first)
+            let declared = format!("{kind}/{name}");
+            let alias = self.0.iter().find(|alias| alias.declared == declared);
+            alias.and_then(|alias| alias.first.split_once('/')).map_or(name, |(_, first)| first)
         }
 
         fn declarations<S>(&self, kind: &str, all: &mut Declarations<S>, problems: &mut Problems) {
@@ -297,7 +325,7 @@ fn under(stack: &Stack, former: &Former) -> Result<Stack> {
             }
         }
     }
-    let (names, mut problems) = (Names(former), Problems::default());
+    let (names, mut problems) = (Names(aliases), Problems::default());
     let mut all = stack.clone();
     all.clusters.values_mut().for_each(|one| names.reference(&mut one.spec.network));
     all.node_pools.values_mut().for_each(|one| names.reference(&mut one.spec.cluster));
@@ -341,10 +369,9 @@ fn under(stack: &Stack, former: &Former) -> Result<Stack> {
 }
 
 /// The address as it is now, of an address under first names.
-fn now(former: &Former, address: &Address) -> Option<Address> {
-    let declaration = address.declaration();
-    let first = |names: &Vec<String>| names.first().is_some_and(|first| first == declaration);
-    former.iter().find(|(_, names)| first(names)).and_then(|(now, _)| address.with_declaration(now))
+fn now(aliases: &[Alias], address: &Address) -> Option<Address> {
+    let alias = aliases.iter().find(|alias| alias.first == address.declaration())?;
+    address.with_declaration(&alias.now)
 }
 
 type Now<'a> = &'a dyn Fn(&Address) -> Option<Address>;
@@ -388,7 +415,7 @@ fn marks_move(of: &crate::resource::ResourceType) -> bool {
     }
 }
 
-fn outputs_now(outputs: &AllOutputs, former: &Former, now: Now<'_>) -> Result<AllOutputs> {
+fn outputs_now(outputs: &AllOutputs, aliases: &[Alias], now: Now<'_>) -> Result<AllOutputs> {
     fn texts(json: &mut serde_json::Value, now: Now<'_>) {
         match json {
             serde_json::Value::String(text) => {
@@ -408,8 +435,10 @@ fn outputs_now(outputs: &AllOutputs, former: &Former, now: Now<'_>) -> Result<Al
     let mut all: AllOutputs = serde_json::from_value(json).map_err(internal)?;
     let name = |kind: &str, name: &str| {
         let declaration = format!("{kind}/{name}");
-        let found = former.iter().find(|(_, names)| names.first() == Some(&declaration));
-        found.and_then(|(now, _)| now.split_once('/')).map_or_else(|| name.to_owned(), |(_, now)| now.to_owned())
+        let alias = aliases.iter().find(|alias| alias.first == declaration);
+        alias
+            .and_then(|alias| alias.declared.split_once('/'))
+            .map_or_else(|| name.to_owned(), |(_, now)| now.to_owned())
     };
     macro_rules! keys {
         ($($field:ident: $kind:literal;)*) => {

@@ -393,6 +393,12 @@ impl State {
         held.chain(deposed).chain(open.map(|(slot, intent)| (slot.clone(), intent.id.as_deref())))
     }
 
+    /// The native types of all that is known, as often as they occur.
+    pub fn types(&self) -> impl Iterator<Item = &str> {
+        let held = self.resources.values().chain(self.deposed.values()).map(|held| held.type_name.as_str());
+        held.chain(self.intents.values().map(|intent| intent.type_name.as_str()))
+    }
+
     /// Whether anything is known at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -40,14 +40,13 @@ pub(crate) fn restore(
     let Some(converged) = then.converged.clone() else {
         return Err(Error::internal("an entry that converged does not say so"));
     };
-    let catalog = catalog.clone().with_generic(then.resources.values().map(|held| held.type_name.as_str()));
     let mut problems = Problems::default();
     let mut resources = BTreeMap::new();
     for (address, held) in &then.resources {
         let of = catalog.get(&held.type_name).map_err(|error| error.at(address))?;
         let mut properties = held.properties.clone();
         first_generation(stack, of, address, held, now, &mut properties);
-        let outputs = outputs_of(held.dependencies.iter(), then, &catalog);
+        let outputs = outputs_of(held.dependencies.iter(), then, catalog);
         let properties = properties
             .into_iter()
             .map(|(name, value)| {
@@ -66,14 +65,14 @@ pub(crate) fn restore(
         resources.insert(address.clone(), resource);
     }
     problems.finish()?;
-    let all = outputs_of(then.resources.keys(), then, &catalog);
+    let all = outputs_of(then.resources.keys(), then, catalog);
     let specs = converged
         .specs
         .iter()
         .map(|(name, json)| (name.clone(), SpecNow { json: json.clone(), ..SpecNow::default() }))
         .collect();
     let graph = Graph::new(resources)?.known_as(converged.graph.clone());
-    let expanded = Expanded { graph, outputs: converged.outputs.clone(), catalog };
+    let expanded = Expanded { graph, outputs: converged.outputs.clone(), catalog: catalog.clone() };
     Ok(Restored { expanded, specs, restore: Restore { converged, outputs: all } })
 }
 
