@@ -151,6 +151,59 @@ async fn a_moved_platform_is_rebuilt_under_its_new_names() {
     assert!(plan.steps.iter().all(|step| step.change == Change::Update), "{}", plan.details(Style::Plain));
     platform.converge().await.unwrap();
     assert!(platform.plan().await.unwrap().is_empty());
+
+    // Once it was made nothing tells of the old names but the names in the cloud.
+    let content = world.content();
+    let again = amnesiac(&world).place(renamed(), "again");
+    again.rebuild().await.unwrap();
+    let plan = again.plan().await.unwrap();
+    assert!(plan.is_empty(), "{}", plan.details(Style::Plain));
+
+    // A stack that was made under the new names has them, whatever moves are declared.
+    let fresh = World::new(7);
+    fresh.place(renamed(), "fresh").converge().await.unwrap();
+    let rebuilt = amnesiac(&fresh).place(renamed(), "rebuilt");
+    rebuilt.rebuild().await.unwrap();
+    assert!(rebuilt.plan().await.unwrap().is_empty());
+    assert_eq!(world.content(), content);
+}
+
+#[tokio::test]
+async fn a_renamed_example_is_rebuilt_with_what_lives_in_its_cluster() {
+    let world = World::new(8);
+    let declare = |cluster: &str, renamed: bool, extra: bool| {
+        let mut platform = Platform::builder("cells", "dev", Aws::new("eu-west-1"));
+        platform.today(landfall::units::Date::new(2026, 11, 23));
+        let network = platform.network("core", NetworkSpec::new("10.20.0.0/16".parse().unwrap()));
+        let spec = ClusterSpec::new(&network, "1.35").administrators(["arn:aws:iam::123456789012:role/platform"]);
+        let reference = platform.cluster(cluster, spec);
+        let pool = NodePoolSpec::new(&reference).at_least(4, GiB(16)).nodes(Range::new(3, 10).unwrap());
+        platform.node_pool("general", pool);
+        for service in if extra { &["chat", "extra"][..] } else { &["chat"] } {
+            platform.service(service, ServiceSpec::new(&reference, "registry.inferloop.io/chat:1.4.0"));
+        }
+        if renamed {
+            platform.moved("cluster/main", "cluster/prime");
+        }
+        platform
+    };
+    world.place(declare("main", false, true), "before").converge().await.unwrap();
+    world.place(declare("prime", true, true), "after").converge().await.unwrap();
+    let mutations = world.cloud.mutations();
+
+    let whole = amnesiac(&world).place(declare("prime", true, true), "whole");
+    whole.rebuild().await.unwrap();
+    assert!(whole.plan().await.unwrap().is_empty(), "{}", whole.plan().await.unwrap().details(Style::Plain));
+
+    // One service is not declared any more: it is found in the cluster all the same, and goes.
+    let without = amnesiac(&world).place(declare("prime", true, false), "without");
+    let rebuilt = without.rebuild().await.unwrap();
+    assert!(rebuilt.undeclared.iter().any(|address| address.name() == "extra"), "{rebuilt}");
+    assert_eq!(world.cloud.mutations(), mutations);
+    let plan = without.plan().await.unwrap();
+    without.apply(consented(plan)).await.unwrap();
+    assert!(world.content().keys().all(|address| !address.contains("/extra/")));
+    assert!(without.plan().await.unwrap().is_empty());
 }
 
 #[tokio::test]

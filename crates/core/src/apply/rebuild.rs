@@ -24,7 +24,7 @@ use crate::driver::{Found, Health, Observation, Observed, Reader, output};
 use crate::graph::{Expanded, Move};
 use crate::ledger::{Former, Intent, Record, Session, Slot};
 use crate::plan::{as_given, named_in};
-use crate::resource::{Address, Claim, Identity, Properties, Resource, TagStyle, Value, Verb};
+use crate::resource::{Address, Claim, Identity, IdentityClass, Properties, Resource, TagStyle, Value, Verb};
 use crate::{Code, Error, Problems, Result};
 
 /// What a ledger that was written anew holds.
@@ -103,7 +103,7 @@ impl Engine {
     /// Everything that the cloud has of the stack, as records of a ledger.
     async fn all_of(&self, found: Vec<Found>) -> Result<(Vec<Record>, Rebuilt)> {
         let setup = self.setup();
-        let former = self.former_by(&found);
+        let former = self.former_by(&found)?;
         let renamed = self.under(&former)?;
         let expanded = renamed.as_ref().unwrap_or(&setup.expanded);
         let now = |address: &Address| {
@@ -112,8 +112,8 @@ impl Engine {
             moved.and_then(|(now, _)| address.with_declaration(now)).unwrap_or_else(|| address.clone())
         };
         let mut ours = by_address(found, &now)?;
-        self.find_unmarked(expanded, &mut ours).await?;
-        let clusters = self.clusters_of_undeclared(expanded, &ours).await?;
+        self.find_unmarked(expanded, &former, &mut ours).await?;
+        let clusters = self.clusters_of_undeclared(expanded, &former, &ours).await?;
 
         let mut rebuilt = Rebuilt::default();
         let mut records = self.records(expanded, &ours, &clusters, &former, &mut rebuilt)?;
@@ -128,20 +128,67 @@ impl Engine {
         Ok((records, rebuilt))
     }
 
-    /// The earlier names that the marks of objects tell of.
-    fn former_by(&self, found: &[Found]) -> Former {
+    /// The names that renamed declarations' objects were made under: those that fit the names they have in the cloud, or
+    /// else the earliest that their marks tell of.
+    fn former_by(&self, found: &[Found]) -> Result<Former> {
         let marked: BTreeSet<&str> = found.iter().map(|found| found.marks.address.declaration()).collect();
-        let mut former = self.former_names();
-        for names in former.values_mut() {
-            let unused = names.iter().take_while(|name| !marked.contains(name.as_str())).count();
-            names.drain(..unused);
+        let mut former = Former::new();
+        for (now, names) in self.former_names() {
+            let unmarked = names.iter().take_while(|name| !marked.contains(name.as_str())).count();
+            let mut best = (0, names.get(unmarked..).unwrap_or_default().to_vec());
+            for start in 0..=names.len() {
+                let mut tried = former.clone();
+                if start < names.len() {
+                    tried.insert(now.clone(), names[start..].to_vec());
+                }
+                let fits = self.fitting(&tried, &now, &names, found)?;
+                if fits > best.0 {
+                    best = (fits, names[start..].to_vec());
+                }
+            }
+            if !best.1.is_empty() {
+                former.insert(now, best.1);
+            }
         }
-        former.retain(|_, names| !names.is_empty());
-        former
+        Ok(former)
+    }
+
+    /// How many objects of a declaration have the name in the cloud that it would give them under these names.
+    fn fitting(&self, former: &Former, now: &str, names: &[String], found: &[Found]) -> Result<usize> {
+        let renamed = self.under(former)?;
+        let graph = &renamed.as_ref().unwrap_or(&self.setup().expanded).graph;
+        let mut fits = 0;
+        for Found { type_name, marks, observed, .. } in found {
+            let declaration = marks.address.declaration();
+            if declaration != now && !names.iter().any(|name| name == declaration) {
+                continue;
+            }
+            let of = self.setup().catalog.get(type_name)?;
+            let wanted = marks.address.with_declaration(now).and_then(|address| graph.get(&address));
+            if let (IdentityClass::Named(paths), Some(wanted)) = (of.identity, wanted) {
+                let name = |properties: &Properties| {
+                    let (first, rest) = paths.last()?.split_once('.').unwrap_or((*paths.last()?, ""));
+                    let known = |value: &Value| match value {
+                        Value::Target(field) => Some(self.setup().target_field(*field)),
+                        _ => None,
+                    };
+                    Some(properties.get(first)?.at(rest)?.resolve(&known).as_str()?.to_owned())
+                };
+                let (has, would) = (name(&observed.properties), name(&wanted.properties));
+                let would = would.map(|name| [format!("{name}-g{}", marks.generation), name]);
+                fits += usize::from(has.is_some_and(|has| would.is_some_and(|would| would.contains(&has))));
+            }
+        }
+        Ok(fits)
     }
 
     /// What bears no marks is found where its declaration says, once what it stands in is known.
-    async fn find_unmarked(&self, expanded: &Expanded, ours: &mut BTreeMap<Address, Vec<Ours>>) -> Result<()> {
+    async fn find_unmarked(
+        &self,
+        expanded: &Expanded,
+        former: &Former,
+        ours: &mut BTreeMap<Address, Vec<Ours>>,
+    ) -> Result<()> {
         let (setup, reader) = (self.setup(), Reader::new(self.setup().drivers.clone()));
         let mut waiting: Vec<&Resource> = Vec::new();
         for resource in expanded.graph.iter() {
@@ -174,7 +221,7 @@ impl Engine {
                     generation: 0,
                     id: None,
                     claim,
-                    cluster: resource.cluster.clone(),
+                    cluster: resource.cluster.as_ref().map(|cluster| first_of(former, cluster)),
                 };
                 asked.entry(&resource.type_name).or_default().push((resource, identity));
             }
@@ -201,6 +248,7 @@ impl Engine {
     async fn clusters_of_undeclared(
         &self,
         expanded: &Expanded,
+        former: &Former,
         ours: &BTreeMap<Address, Vec<Ours>>,
     ) -> Result<BTreeMap<Address, Address>> {
         let (setup, reader) = (self.setup(), Reader::new(self.setup().drivers.clone()));
@@ -219,7 +267,7 @@ impl Engine {
                     generation: one.generation,
                     id: Some(one.observed.id.clone()),
                     claim: Claim::of(of, &setup.stack, address, one.generation, &one.observed.properties),
-                    cluster: Some((*host).clone()),
+                    cluster: Some(first_of(former, host)),
                 };
                 let these = [identity];
                 let cx = setup.context();
@@ -244,10 +292,7 @@ impl Engine {
     ) -> Result<Vec<Record>> {
         let setup = self.setup();
         // What moved is written where it was made, and moved after that.
-        let first = |address: &Address| {
-            let moved = former.get(address.declaration()).and_then(|names| names.first());
-            moved.and_then(|first| address.with_declaration(first)).unwrap_or_else(|| address.clone())
-        };
+        let first = |address: &Address| first_of(former, address);
         let ids: BTreeMap<&str, &Address> = ours
             .iter()
             .flat_map(|(address, all)| all.iter().map(move |one| (one.observed.id.as_str(), address)))
@@ -325,6 +370,12 @@ impl Engine {
             _ => None,
         }
     }
+}
+
+/// Where something was made that may have been moved since: the cloud knows it by that.
+fn first_of(former: &Former, address: &Address) -> Address {
+    let first = former.get(address.declaration()).and_then(|names| names.first());
+    first.and_then(|first| address.with_declaration(first)).unwrap_or_else(|| address.clone())
 }
 
 /// One move after the other, from each first name to the name of today.
