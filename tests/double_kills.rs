@@ -91,9 +91,8 @@ impl Stack {
         for number in (0..count).filter(|number| number % of == share) {
             let call = 1 + number * calls / count;
             let (first, second) = (MOMENTS[number as usize % 3], MOMENTS[number as usize / 3 % 3]);
-            let resumed = self.killed(&[(call, first)], &content);
-            // A step that shares no factor with the count visits all.
-            let again = 1 + number * 7919 % resumed;
+            // Who resumes makes at least as many calls as were left. A step that shares no factor with it visits all.
+            let again = 1 + number * 7919 % (calls - call + 1);
             self.killed(&[(call, first), (again, second)], &content);
         }
     }
