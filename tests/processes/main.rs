@@ -308,14 +308,14 @@ fn moments(place: &Place) -> Vec<String> {
 }
 
 /// The holder is stopped at this moment, another process takes over and finishes, and the holder is woken. Returns whether
-/// it had the lease when it was stopped.
-fn stop_and_wake(place: &Place, moment: &str) -> bool {
+/// it had the lease when it was stopped; `None` when the moment did not come: how many records share a put depends on what
+/// is ready at once.
+fn stop_and_wake(place: &Place, moment: &str) -> Option<bool> {
     let world = World::new(place, Duration::from_secs(3));
     let mut holder = world.start("holder", true);
     holder.go();
     loop {
-        let said = holder.says().unwrap_or_else(|| panic!("it never came to: {moment}"));
-        if said == moment {
+        if holder.says()? == moment {
             break;
         }
         holder.go();
@@ -344,7 +344,7 @@ fn stop_and_wake(place: &Place, moment: &str) -> bool {
         }
     }
     assert_eq!(world.check(&on_their_way), outcome, "{moment}");
-    held
+    Some(held)
 }
 
 /// Number and writer of each entry, oldest first.
@@ -369,7 +369,7 @@ fn stop_everywhere(place: &Place) {
                     loop {
                         let at = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap();
                         let Some(moment) = moments.get(at) else { return stopped };
-                        stopped.push((moment.clone(), stop_and_wake(place, moment)));
+                        stopped.extend(stop_and_wake(place, moment).map(|held| (moment.clone(), held)));
                     }
                 })
             })
@@ -378,7 +378,7 @@ fn stop_everywhere(place: &Place) {
     });
     let holding = stopped.values().filter(|held| **held).count();
     println!("{place:?}: stopped at {} moments, at {holding} of them with the lease: 0 stale commits", stopped.len());
-    assert!(holding > 8, "{stopped:?}");
+    assert!(stopped.len() + 4 >= moments.len() && holding > 8, "of {moments:?} only {stopped:?}");
 }
 
 #[test]
