@@ -214,8 +214,8 @@ pub struct Intent {
 }
 
 /// An address and how many times it was replaced: names one object. Written `address@generation`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Slot {
     /// The address.
     pub address: Address,
@@ -261,8 +261,8 @@ impl TryFrom<String> for Slot {
     }
 }
 
-impl From<Slot> for String {
-    fn from(slot: Slot) -> Self {
-        slot.to_string()
+impl Serialize for Slot {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }

@@ -176,6 +176,10 @@ impl Compare<'_> {
     ) {
         for (key, expected) in expected {
             let Some(wanted) = wanted.get(key) else { continue };
+            // Most are the same, and need no path.
+            if found.get(key) == Some(expected) {
+                continue;
+            }
             path.key(key, |path| self.seen_walk(path, expected, wanted, found.get(key), looking, all));
         }
     }

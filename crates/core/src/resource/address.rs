@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Code, Error, Result};
 
@@ -12,8 +13,7 @@ use crate::{Code, Error, Result};
 ///
 /// Four segments of lower-case letters, digits and hyphens. The first names the cloud, the next two the declaration
 /// (`kind/name`), the last the native resource within its expansion.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address(Arc<str>);
 
 impl Address {
@@ -22,16 +22,11 @@ impl Address {
     /// # Errors
     /// [`Code::InvalidName`] when a segment is empty or has other characters than `a-z`, `0-9`, `-`.
     pub fn new(cloud: &str, kind: &str, name: &str, part: &str) -> Result<Self> {
+        let text = format!("{cloud}/{kind}/{name}/{part}");
         for segment in [cloud, kind, name, part] {
-            if segment.is_empty() || !segment.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            {
-                return Err(Error::new(
-                    Code::InvalidName,
-                    format!("an address has segments of a-z, 0-9 and hyphens: {cloud}/{kind}/{name}/{part}"),
-                ));
-            }
+            check(segment, &text)?;
         }
-        Ok(Self(format!("{cloud}/{kind}/{name}/{part}").into()))
+        Ok(Self(text.into()))
     }
 
     fn segment(&self, index: usize) -> &str {
@@ -89,11 +84,19 @@ impl FromStr for Address {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text.split('/').collect::<Vec<_>>()[..] {
-            [cloud, kind, name, part] => Self::new(cloud, kind, name, part),
-            _ => Err(Error::new(Code::InvalidName, format!("an address is cloud/kind/name/part: {text}"))),
+        if text.split('/').count() != 4 {
+            return Err(Error::new(Code::InvalidName, format!("an address is cloud/kind/name/part: {text}")));
         }
+        text.split('/').try_for_each(|segment| check(segment, text))?;
+        Ok(Self(text.into()))
     }
+}
+
+fn check(segment: &str, whole: &str) -> Result<()> {
+    if !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        return Ok(());
+    }
+    Err(Error::new(Code::InvalidName, format!("an address has segments of a-z, 0-9 and hyphens: {whole}")))
 }
 
 impl TryFrom<String> for Address {
@@ -107,6 +110,30 @@ impl TryFrom<String> for Address {
 impl From<Address> for String {
     fn from(address: Address) -> Self {
         address.0.as_ref().to_owned()
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Address;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Address, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 
