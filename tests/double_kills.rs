@@ -48,14 +48,16 @@ impl Stack {
         })
     }
 
-    /// Lets processes die one after the other, and the last one live. Returns how many calls the last one made.
-    fn killed(self, kills: &[Kill], content: &Content) -> u64 {
+    /// Lets processes die one after the other, and the last one live. Returns how many died and how many calls the last one
+    /// made.
+    fn killed(self, kills: &[Kill], content: &Content) -> (usize, u64) {
         block_on(async {
             let world = World::new(1);
+            let mut deaths = 0;
             for (number, (call, moment)) in kills.iter().enumerate() {
                 world.cloud.crash_at(world.cloud.calls() + call, *moment);
                 let doomed = world.place(self.declare(), &format!("doomed-{number}"));
-                assert!(world.converge_or_die(doomed).await, "{kills:?}: call {call} is made");
+                deaths += usize::from(world.converge_or_die(doomed).await);
                 world.cloud.restart();
             }
             let heir = world.place(self.declare(), "heir");
@@ -67,7 +69,7 @@ impl Stack {
             let mutations = world.cloud.mutations();
             heir.converge().await.unwrap();
             assert_eq!(world.cloud.mutations(), mutations, "{kills:?}: the run after changes nothing");
-            calls
+            (deaths, calls)
         })
     }
 
@@ -76,9 +78,10 @@ impl Stack {
         let (content, calls) = self.clean();
         for call in (1..=calls).filter(|call| call % of == share) {
             for moment in MOMENTS {
-                for again in 1..=self.killed(&[(call, moment)], &content) {
+                for again in 1..=self.killed(&[(call, moment)], &content).1 {
                     for second in MOMENTS {
-                        self.killed(&[(call, moment), (again, second)], &content);
+                        let kills = [(call, moment), (again, second)];
+                        assert_eq!(self.killed(&kills, &content).0, 2, "{kills:?}: both calls are made");
                     }
                 }
             }
@@ -88,13 +91,15 @@ impl Stack {
     /// So many pairs of kills, spread evenly over the calls of the first process and over those of the one that resumes.
     fn pairs(self, share: u64, of: u64, count: u64) {
         let (content, calls) = self.clean();
+        let mut deaths = 0;
         for number in (0..count).filter(|number| number % of == share) {
             let call = 1 + number * calls / count;
             let (first, second) = (MOMENTS[number as usize % 3], MOMENTS[number as usize / 3 % 3]);
-            // Who resumes makes at least as many calls as were left. A step that shares no factor with it visits all.
+            // Who resumes makes about as many calls as were left. A step that shares no factor with it visits all.
             let again = 1 + number * 7919 % (calls - call + 1);
-            self.killed(&[(call, first), (again, second)], &content);
+            deaths += self.killed(&[(call, first), (again, second)], &content).0;
         }
+        assert!(deaths as u64 * of > count * 9 / 5, "nearly all die twice: {deaths}");
     }
 }
 
