@@ -169,6 +169,7 @@ mod tests {
             Record::Target(target()),
             Record::Lease { holder: "a".into(), epoch: 1, time_to_live: 30_000 },
             Record::Renew,
+            Record::Recheck,
             Record::Generation { number: 7 },
             intent(1, 0),
             Record::Accepted { slot: slot(1), id: "subnet-1".into() },
