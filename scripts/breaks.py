@@ -126,7 +126,7 @@ BREAKS = [
         "read-back", "an entry whose answer was lost counts as not written", CORE + "ledger/publish.rs",
         "                Ok(Some(found)) if found == draft.bytes => return Ok(Published::Ours(first)),\n",
         "",
-        "--test double_kills a_hundred_pairs_on_12",
+        "--lib -- ledger::lease",
     ),
     Break(
         "probe", "a store that ignores the condition is used", CORE + "ledger/handle.rs",

@@ -118,7 +118,8 @@ fn change(number: u32) -> Vec<Record> {
 
 fn converged(graph: &str) -> Record {
     let outputs = AllOutputs::default();
-    Record::Converged(Box::new(Converged { graph: graph.into(), generation: 0, outputs, specs: Default::default() }))
+    let (generation, specs, recheck) = (0, Default::default(), false);
+    Record::Converged(Box::new(Converged { graph: graph.into(), generation, outputs, specs, recheck }))
 }
 
 /// The life of a ledger over a checkpoint, from two processes' view.
