@@ -191,3 +191,27 @@ fn merge_list(properties: &Properties, property: &str, all: &mut std::collection
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_its_objects_own_and_the_same_each_time() {
+        let of = ResourceType { identity: IdentityClass::Token, ..ResourceType::DEFAULT };
+        let claim = |stack: &str, address: &str, generation| {
+            let address = address.parse().unwrap();
+            Claim::of(&of, &StackId::new("inferloop", stack), &address, generation, &Properties::new())
+        };
+        let first = claim("dev", "aws/network/core/nat-a", 0);
+        assert!(matches!(&first, Claim::Token(token) if token.len() == 32));
+        assert_eq!(first, claim("dev", "aws/network/core/nat-a", 0), "nothing random is in it");
+        for other in [
+            claim("dev", "aws/network/core/nat-a", 1),
+            claim("dev", "aws/network/core/nat-b", 0),
+            claim("prod", "aws/network/core/nat-a", 0),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+}
