@@ -55,19 +55,19 @@ impl Stack {
             let world = World::new(1);
             let mut deaths = 0;
             for (number, (call, moment)) in kills.iter().enumerate() {
-                world.cloud.crash_at(world.cloud.calls() + call, *moment);
-                let doomed = world.place(self.declare(), &format!("doomed-{number}"));
-                deaths += usize::from(world.converge_or_die(doomed).await);
-                world.cloud.restart();
+                // Each on a host of its own, so that a death that nobody came to hits nobody else.
+                let host = world.cloud.host(&format!("doomed-{number}"));
+                host.crash_at(*call, *moment);
+                let mut doomed = self.declare();
+                doomed.simulate(&host).ledger(host.ledger()).holder(&format!("doomed-{number}"));
+                match host.run(doomed.build().unwrap().converge()).await {
+                    None => deaths += 1,
+                    Some(outcome) => drop(outcome.unwrap()),
+                }
             }
             let heir = world.place(self.declare(), "heir");
-            let mut before = world.cloud.calls();
-            // Whoever came to its end before its call leaves the death to the next one.
-            while world.converge_or_die(heir.clone()).await {
-                deaths += 1;
-                world.cloud.restart();
-                before = world.cloud.calls();
-            }
+            let before = world.cloud.calls();
+            heir.converge().await.unwrap_or_else(|error| panic!("{kills:?}: {error:?}"));
             let calls = world.cloud.calls() - before;
             assert_eq!(differences(&world.content(), content), [""; 0], "{kills:?}");
             world.check_census(&heir).await;
