@@ -5,7 +5,7 @@ mod common;
 
 use common::{Content, MOMENTS, World, differences};
 use landfall::prelude::*;
-use landfall::sim::Moment;
+use landfall::sim::{Moment, SimCloud};
 use landfall::units::Date;
 
 /// A stack of the sweep: how it is declared, and how many native resources it has.
@@ -55,19 +55,17 @@ impl Stack {
             let world = World::new(1);
             let mut deaths = 0;
             for (number, (call, moment)) in kills.iter().enumerate() {
-                // Each on a host of its own, so that a death that nobody came to hits nobody else.
-                let host = world.cloud.host(&format!("doomed-{number}"));
+                let (host, doomed) = self.process(&world, number);
                 host.crash_at(*call, *moment);
-                let mut doomed = self.declare();
-                doomed.simulate(&host).ledger(host.ledger()).holder(&format!("doomed-{number}"));
-                match host.run(doomed.build().unwrap().converge()).await {
+                match host.run(doomed.converge()).await {
                     None => deaths += 1,
                     Some(outcome) => drop(outcome.unwrap()),
                 }
             }
-            let heir = world.place(self.declare(), "heir");
+            let (host, heir) = self.process(&world, kills.len());
             let before = world.cloud.calls();
-            heir.converge().await.unwrap_or_else(|error| panic!("{kills:?}: {error:?}"));
+            let outcome = host.run(heir.converge()).await.unwrap();
+            outcome.unwrap_or_else(|error| panic!("{kills:?}: {error:?}"));
             let calls = world.cloud.calls() - before;
             assert_eq!(differences(&world.content(), content), [""; 0], "{kills:?}");
             world.check_census(&heir).await;
@@ -76,6 +74,16 @@ impl Stack {
             assert_eq!(world.cloud.mutations(), mutations, "{kills:?}: the run after changes nothing");
             (deaths, calls)
         })
+    }
+
+    /// A process on a host of its own, so that a death that nobody came to hits nobody else. The same number makes the same
+    /// calls, whether it is to die or not.
+    fn process(self, world: &World, number: usize) -> (SimCloud, Platform) {
+        let name = format!("process-{number}");
+        let host = world.cloud.host(&name);
+        let mut builder = self.declare();
+        builder.simulate(&host).ledger(host.ledger()).holder(&name);
+        (host, builder.build().unwrap())
     }
 
     /// Every pair of kills whose first one is at a call of this share.
