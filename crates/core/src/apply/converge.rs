@@ -14,7 +14,7 @@ use super::report::Report;
 use super::run::run;
 use super::scene::Scene;
 use crate::clock::{Clock, drive};
-use crate::driver::{Drivers, Found, Reader, Target};
+use crate::driver::{Drivers, Found, Target};
 use crate::event::{EventKind, Events, counted};
 use crate::graph::{Blueprint, Expanded, Graph};
 use crate::ledger::{AcquireOptions, Acquired, Converged, Head, Ledger, Recheck, Record, Session, State, Watched};
@@ -212,13 +212,15 @@ impl Engine {
             // Another replica did the work while this one waited.
             return self.read_outputs().await;
         };
+        let state = session.state();
         if *suspect == Suspect::Nothing
-            && let Some(converged) = session.state().converged.clone()
-            && !self.must_recheck(&converged, !session.state().recheck.is_no())
-            && let Some(outputs) = self.settled(&converged)
+            && let Some(converged) = &state.converged
+            && !self.must_recheck(converged, !state.recheck.is_no())
+            && let Some(outputs) = self.settled(converged)
         {
             // Said once more: the newest entry is what everybody looks at first.
-            session.release(vec![Record::Converged(Box::new(converged))]).await?;
+            let said = Record::Converged(Box::new(converged.clone()));
+            session.release(vec![said]).await?;
             return Ok(outputs);
         }
         let result = self.converge_in(&mut session, suspect).await;
@@ -247,7 +249,7 @@ impl Engine {
     /// # Errors
     /// What the cloud answers.
     pub async fn census(&self) -> Result<Vec<Found>> {
-        self.driven(self.bears_our_marks()).await
+        self.driven(self.count(&mut None)).await
     }
 
     /// The ledger's fold.
@@ -288,8 +290,7 @@ impl Engine {
             *suspect = Suspect::Nothing;
         }
         if session.state().is_empty() {
-            let reader = Reader::new(self.setup.drivers.clone());
-            if !self.count(&reader, &mut Some(session)).await?.is_empty() {
+            if !self.count(&mut Some(session)).await?.is_empty() {
                 // Unless it is the work of whoever has taken over meanwhile.
                 session.renew().await?;
                 return Err(self.lost_ledger());
@@ -346,12 +347,18 @@ impl Engine {
         let report = run(self.setup.clone(), session, plan).await;
         if report.doubted {
             *suspect = Suspect::LateCalls;
-            if report.stopped.is_none() {
+            if self.may_write(&report) {
                 session.commit(vec![Record::Recheck]).await?;
                 *suspect = Suspect::Nothing;
             }
         }
         report.into_result()
+    }
+
+    /// Whether the lease is still there to write with, and the caller has time for it.
+    fn may_write(&self, report: &Report) -> bool {
+        let kept = report.stopped.as_ref().is_none_or(|error| error.code() == Code::Cancelled);
+        kept && self.setup.options.cancel.asked() != Some(Urgency::ReturnNow)
     }
 
     /// Writes down that everything is as the plan wanted it, and what the declarations hand out.
@@ -537,11 +544,6 @@ impl Engine {
         let of = self.setup.catalog.get(&held.type_name).ok()?;
         let name = if reference.attribute.is_empty() { of.identifier } else { &reference.attribute };
         crate::driver::output(&held.outputs, name).cloned()
-    }
-
-    async fn bears_our_marks(&self) -> Result<Vec<Found>> {
-        let (reader, cx) = (Reader::new(self.setup.drivers.clone()), self.setup.context());
-        self.again(|| reader.census(&cx)).await
     }
 
     pub(super) fn tell(&self, kind: &EventKind) {

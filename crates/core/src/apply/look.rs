@@ -43,22 +43,12 @@ impl Engine {
         if !state.intents.is_empty() {
             self.tell(&EventKind::Resolving { open: state.intents.len() });
         }
+        let cx = setup.context();
+        let began = setup.clock.now();
+        let mut seen = self.again(&mut session, || plan::look(&reader, &cx, state)).await?;
+        let mut questions = self.questions(state, mode, began)?;
         let mut jitter = Jitter::new(&setup.options.holder);
         let mut attempt = 0;
-        let began = setup.clock.now();
-        let mut seen = loop {
-            match plan::look(&reader, &setup.context(), state).await {
-                Ok(seen) => break seen,
-                Err(error) => match passing(&error).and_then(|error| back_off(error, attempt, &mut jitter)) {
-                    Some(wait) if attempt < ATTEMPTS => {
-                        attempt += 1;
-                        self.rest(wait, &mut session).await?;
-                    }
-                    _ => return Err(error),
-                },
-            }
-        };
-        let mut questions = self.questions(state, mode, began)?;
         loop {
             let mut open: BTreeMap<&str, Vec<(&Slot, &Identity)>> = BTreeMap::new();
             let mut wait = Duration::ZERO;
@@ -107,37 +97,22 @@ impl Engine {
         // An interrupted create may have made more than the ledger leads to, and a destroy must leave nothing behind.
         let creating = state.intents.values().any(|intent| intent.verb == Verb::Create);
         if mode == Mode::Destroy || creating || !state.recheck.is_no() {
-            seen.found = self.count(&reader, &mut session).await?;
+            seen.found = self.count(&mut session).await?;
         }
         Ok(seen)
     }
 
-    /// Reads, and reads again what failed in passing.
-    pub(super) async fn again<T, F: Future<Output = Result<T>>>(&self, mut read: impl FnMut() -> F) -> Result<T> {
-        let setup = self.setup();
-        let mut jitter = Jitter::new(&setup.options.holder);
+    /// Reads, and reads again what failed in passing. Whoever has the lease gives the session, so that it is renewed.
+    pub(super) async fn again<T, F: Future<Output = Result<T>>>(
+        &self,
+        session: &mut Option<&mut Session>,
+        mut read: impl FnMut() -> F,
+    ) -> Result<T> {
+        let mut jitter = Jitter::new(&self.setup().options.holder);
         let mut attempt = 0;
         loop {
             match read().await {
                 Ok(value) => return Ok(value),
-                Err(error) => match passing(&error).and_then(|error| back_off(error, attempt, &mut jitter)) {
-                    Some(wait) if attempt < ATTEMPTS => {
-                        attempt += 1;
-                        setup.clock.sleep(wait).await;
-                    }
-                    _ => return Err(error),
-                },
-            }
-        }
-    }
-
-    /// Everything that bears the stack's marks.
-    pub(super) async fn count(&self, reader: &Reader, session: &mut Option<&mut Session>) -> Result<Vec<Found>> {
-        let mut jitter = Jitter::new(&self.setup().options.holder);
-        let mut attempt = 0;
-        loop {
-            match reader.census(&self.setup().context()).await {
-                Ok(found) => return Ok(found),
                 Err(error) => match passing(&error).and_then(|error| back_off(error, attempt, &mut jitter)) {
                     Some(wait) if attempt < ATTEMPTS => {
                         attempt += 1;
@@ -147,6 +122,12 @@ impl Engine {
                 },
             }
         }
+    }
+
+    /// Everything that bears the stack's marks.
+    pub(super) async fn count(&self, session: &mut Option<&mut Session>) -> Result<Vec<Found>> {
+        let (reader, cx) = (Reader::new(self.setup().drivers.clone()), self.setup().context());
+        self.again(session, || reader.census(&cx)).await
     }
 
     /// Everything that is looked at, and how long its absence must last to be believed.

@@ -87,12 +87,11 @@ impl Engine {
                 .hint("plan or converge with it; to rebuild, point the platform at an empty ledger"));
         }
         let setup = self.setup();
-        let reader = Reader::new(setup.drivers.clone());
         // What was made last may not show yet.
         let lag = setup.catalog.iter().map(|of| of.lag).max().unwrap_or_default();
         let mut session = Some(session);
         self.rest(lag, &mut session).await?;
-        let found = self.count(&reader, &mut session).await?;
+        let found = self.count(&mut session).await?;
         let Some(session) = session else { return Err(Error::internal("a session is gone")) };
         let engine = self.knowing(found.iter().map(|found| found.type_name.as_str()));
         let (records, rebuilt) = engine.all_of(found).await?;
@@ -231,7 +230,7 @@ impl Engine {
             for (type_name, these) in asked {
                 let identities: Vec<Identity> = these.iter().map(|(_, identity)| identity.clone()).collect();
                 let cx = setup.context();
-                let all = self.again(|| reader.observe(&cx, type_name, &identities)).await?;
+                let all = self.again(&mut None, || reader.observe(&cx, type_name, &identities)).await?;
                 for ((resource, _), observation) in these.into_iter().zip(all) {
                     if let Some(observed) = seen(&resource.address, observation)? {
                         let one = Ours { type_name: type_name.to_owned(), generation: 0, observed };
@@ -271,7 +270,7 @@ impl Engine {
                 };
                 let these = [identity];
                 let cx = setup.context();
-                let all = self.again(|| reader.observe(&cx, &one.type_name, &these)).await?;
+                let all = self.again(&mut None, || reader.observe(&cx, &one.type_name, &these)).await?;
                 if matches!(all.first(), Some(Observation::Present(_))) {
                     clusters.insert(address.clone(), (*host).clone());
                     break;
