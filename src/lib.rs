@@ -11,8 +11,8 @@ pub use outputs::Outputs;
 pub use platform::{Platform, assert_rehearsed};
 
 pub use landfall_core::{
-    Code, Error, Problems, Remains, Result, Retry, apply, clock, cloud, config, driver, error, event, graph, join,
-    kind, ledger, list, map, plan, properties, rehearse, resource, sample, scope, secret, sim, stack, units,
+    Code, Error, Problems, Remains, Result, Retry, apply, clock, cloud, config, driver, endpoint, error, event, graph,
+    join, kind, ledger, list, map, plan, properties, rehearse, resource, sample, scope, secret, sim, stack, units,
 };
 
 #[cfg(feature = "mock")]

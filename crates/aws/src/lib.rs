@@ -10,6 +10,8 @@ mod check;
 mod cluster;
 mod data_tier;
 mod database;
+#[cfg(feature = "live")]
+mod driver;
 mod iam;
 mod key;
 mod machine;
@@ -27,6 +29,12 @@ mod version;
 mod testing;
 
 pub use template::template;
+
+/// Connections to AWS: drivers on the AWS SDK, which need the feature `live` (`aws` of the facade).
+#[cfg(feature = "live")]
+pub mod live {
+    pub use crate::driver::{Connection, Options, Provider, Service};
+}
 
 use landfall_core::Error;
 use landfall_core::cloud::Cloud;

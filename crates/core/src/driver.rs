@@ -27,10 +27,13 @@ pub trait Driver: Debug + Send + Sync {
 
     /// Starts making an object. `desired` is fully resolved and holds the marks where the type carries them.
     ///
-    /// An object of the same name or tuple is [`crate::Code::AlreadyExists`]; the caller looks whose it is.
+    /// An object of the same name or tuple is [`crate::Code::AlreadyExists`]; the caller looks whose it is. What the API
+    /// makes in several calls is [`Progress::Unfinished`] after the first one, which carries the marks.
     async fn create(&self, cx: &Context<'_>, at: &Identity, desired: &Properties) -> Result<Operation>;
 
-    /// Starts changing an object in place. `changed` lists the property paths that differ.
+    /// Starts changing an object in place. `changed` lists the property paths that differ, or all of them when the object
+    /// was only begun. Where that takes several calls one after the other, it starts the first that is not done yet and
+    /// is [`Progress::Unfinished`].
     async fn update(
         &self,
         cx: &Context<'_>,
@@ -162,6 +165,9 @@ pub enum Progress {
     },
     /// Done. Outputs hold the identifier; empty after a delete.
     Done(Properties),
+    /// The object is there, with these outputs, and the rest of what was asked for takes another call: an update with the
+    /// same properties. APIs that make a thing in several calls answer so after each of them but the last.
+    Unfinished(Properties),
     /// It failed after it was accepted.
     Failed(Error),
 }

@@ -242,10 +242,10 @@ impl Error {
         Self::new(Code::Internal, message).hint("please report this, with the text of the error")
     }
 
-    /// Names the operation that failed, such as `ec2:CreateSubnet`.
+    /// Names the operation that failed, such as `ec2:CreateSubnet`, unless one is named already.
     #[must_use]
     pub fn during(mut self, operation: impl Into<String>) -> Self {
-        self.0.during = Some(operation.into());
+        self.0.during.get_or_insert_with(|| operation.into());
         self
     }
 

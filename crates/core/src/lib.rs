@@ -8,6 +8,7 @@ pub mod clock;
 pub mod cloud;
 pub mod config;
 pub mod driver;
+pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod graph;

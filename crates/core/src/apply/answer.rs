@@ -8,6 +8,7 @@ use super::run::{Phase, Purpose, Run, interval, millis, millis3};
 use crate::driver::{self, Health, Observation, Observed, Progress};
 use crate::event::EventKind;
 use crate::ledger::Record;
+use crate::plan;
 use crate::resource::{IdentityClass, Ownership, Properties, Verb};
 use crate::{Code, Error, Remains, Retry};
 
@@ -21,7 +22,8 @@ impl Run<'_> {
         op.attempt = 0;
         let progress = operation.progress.clone();
         if let Some(id) = &operation.identity.id {
-            if operation.verb == Verb::Create && matches!(progress, Progress::Running { .. }) {
+            let made = matches!(progress, Progress::Running { .. } | Progress::Unfinished(_));
+            if operation.verb == Verb::Create && made {
                 self.outbox.push(Record::Accepted { slot, id: id.clone() });
             }
             if let Some(identity) = &mut op.identity {
@@ -57,6 +59,29 @@ impl Run<'_> {
                 let remains =
                     if self.plan.operations[index].verb == Verb::Create { Remains::Something } else { error.remains() };
                 self.fail(index, error.leaves(remains));
+            }
+            Progress::Unfinished(outputs) => {
+                let now = self.setup.clock.now();
+                let operation = &self.plan.operations[index];
+                let op = &mut self.ops[index];
+                if now.saturating_sub(op.began) > op.deadline() {
+                    let error =
+                        Error::new(Code::DeadlineExceeded, "it is there, and not all of it could be set in time")
+                            .leaves(Remains::Something)
+                            .hint("run converge again: it goes on where this run stopped");
+                    return self.give_up(index, error);
+                }
+                if operation.verb == Verb::Delete {
+                    return self.done(index, outputs);
+                }
+                op.rest = Some(match operation.verb {
+                    Verb::Update => operation.changed.clone(),
+                    _ => op.properties.keys().cloned().collect(),
+                });
+                op.phase = Phase::Ready;
+                if self.cancelled.is_none() {
+                    self.enqueue(index);
+                }
             }
             Progress::Running { phase, message } => {
                 let now = self.setup.clock.now();
@@ -199,9 +224,17 @@ impl Run<'_> {
                     self.ops[index].intended = true;
                 }
                 let Some(identity) = self.ops[index].identity.clone() else { return };
+                // An earlier call may have made it and not lived to set all of it.
+                let whole = self.plan.operations[index].verb != Verb::Create
+                    || self
+                        .setup
+                        .catalog
+                        .get(&self.plan.operations[index].type_name)
+                        .is_ok_and(|of| plan::unlike(of, &self.ops[index].properties, &seen.properties).is_empty());
                 let progress = match health {
                     Health::Busy(phase) => Progress::Running { phase, message: String::new() },
-                    _ => Progress::Done(seen.outputs),
+                    _ if whole => Progress::Done(seen.outputs),
+                    _ => Progress::Unfinished(seen.outputs),
                 };
                 self.accepted(index, driver::Operation { identity, verb: Verb::Create, handle: None, progress });
             }

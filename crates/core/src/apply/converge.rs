@@ -289,12 +289,10 @@ impl Engine {
             self.rest(self.longest_doubt(), &mut Some(session)).await?;
             *suspect = Suspect::Nothing;
         }
-        if session.state().is_empty() {
-            if !self.count(&mut Some(session)).await?.is_empty() {
-                // Unless it is the work of whoever has taken over meanwhile.
-                session.renew().await?;
-                return Err(self.lost_ledger());
-            }
+        if session.state().is_empty() && !self.count(&mut Some(session)).await?.is_empty() {
+            // Unless it is the work of whoever has taken over meanwhile.
+            session.renew().await?;
+            return Err(self.lost_ledger());
         }
         let engine = self.knowing(session.state().types());
         let mut report = Report::default();

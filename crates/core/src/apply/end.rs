@@ -54,9 +54,11 @@ impl Run<'_> {
 
     pub(super) fn fail(&mut self, index: usize, error: Error) {
         let operation = &self.plan.operations[index];
-        // That this call made nothing says nothing of an earlier one whose answer is not known, in this run or before.
-        let earlier =
-            operation.verb == Verb::Create && (self.ops[index].doubt.is_some() || self.begun.contains(&operation.slot));
+        // That this call made nothing says nothing of an earlier one that made a part of it, or whose answer is not known, in
+        // this run or before.
+        let op = &self.ops[index];
+        let begun = op.rest.is_some() || op.doubt.is_some() || self.begun.contains(&operation.slot);
+        let earlier = operation.verb == Verb::Create && begun;
         if self.ops[index].intended {
             self.outbox.push(Record::Failed {
                 slot: operation.slot.clone(),

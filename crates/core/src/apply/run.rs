@@ -90,6 +90,8 @@ pub(super) struct Op {
     pub(super) began: Duration,
     /// Since when it is in doubt whether a call acted.
     pub(super) doubt: Option<Duration>,
+    /// What is still to be set by an update, when the object is there and not all of it was done.
+    pub(super) rest: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +169,7 @@ impl<'a> Run<'a> {
                 attempt: 0,
                 began: Duration::ZERO,
                 doubt: None,
+                rest: None,
             });
         }
         for (index, operation) in plan.operations.iter().enumerate() {

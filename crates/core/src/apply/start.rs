@@ -232,15 +232,12 @@ impl Run<'_> {
         op.phase = Phase::InFlight;
         op.called = true;
         self.report.mutations += 1;
-        self.calls.push(call::mutate(
-            &self.setup,
-            driver,
-            index,
-            operation.verb,
-            identity,
-            op.properties.clone(),
-            operation.changed.clone(),
-        ));
+        let (verb, changed) = match &op.rest {
+            Some(rest) => (Verb::Update, rest),
+            None => (operation.verb, &operation.changed),
+        };
+        let (properties, changed) = (op.properties.clone(), changed.clone());
+        self.calls.push(call::mutate(&self.setup, driver, index, verb, identity, properties, changed));
     }
 
     pub(super) fn send_look(&mut self, type_name: &str, indices: Vec<usize>, now: Duration) {

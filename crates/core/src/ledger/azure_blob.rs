@@ -14,8 +14,9 @@ use url::Url;
 
 use super::Ledger;
 use super::object_store::Objects;
-use super::remote::{self, Endpoint};
+use super::remote;
 use crate::Result;
+use crate::endpoint::Endpoint;
 
 /// Which container of which storage account, and by whose right.
 ///

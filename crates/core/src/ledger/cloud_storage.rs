@@ -15,8 +15,9 @@ use url::Url;
 
 use super::Ledger;
 use super::object_store::Objects;
-use super::remote::{self, Endpoint};
+use super::remote;
 use crate::Result;
+use crate::endpoint::Endpoint;
 
 /// Where the clouds' own buckets are.
 const CLOUD: &str = "https://storage.googleapis.com";

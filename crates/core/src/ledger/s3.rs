@@ -14,7 +14,8 @@ use url::Url;
 
 use super::Ledger;
 use super::object_store::Objects;
-use super::remote::{self, Endpoint};
+use super::remote;
+use crate::endpoint::Endpoint;
 use crate::{Code, Error, Result};
 
 /// Which bucket, where, and by whose right.

@@ -241,6 +241,23 @@ impl Compare<'_> {
     }
 }
 
+/// The properties of an object that are not as they are wanted, as far as the cloud shows them: what a plan would call drift.
+///
+/// ```
+/// use landfall_core::plan::unlike;
+/// use landfall_core::properties;
+/// use landfall_core::resource::ResourceType;
+///
+/// let wanted = properties! { "CidrBlock" => "10.0.0.0/16", "EnableDnsSupport" => true };
+/// let found = properties! { "CidrBlock" => "10.0.0.0/16", "EnableDnsSupport" => false, "OwnerId" => "123456789012" };
+/// assert!(unlike(&ResourceType::DEFAULT, &wanted, &found).into_iter().eq(["EnableDnsSupport"]));
+/// ```
+#[must_use]
+pub fn unlike(of: &ResourceType, wanted: &Properties, found: &Properties) -> BTreeSet<String> {
+    let compare = Compare { of, fresh: &|_| false };
+    compare.seen(wanted, wanted, found, false).into_iter().map(|one| one.property).collect()
+}
+
 fn beneath<'p>(path: &str, listed: &'p str) -> Option<&'p str> {
     listed.strip_prefix(path)?.strip_prefix('.')
 }

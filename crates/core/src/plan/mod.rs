@@ -37,6 +37,7 @@ mod generated;
 mod tests;
 
 pub use build::{Input, Mode, plan};
+pub use diff::unlike;
 pub(crate) use given::{as_given, named_in};
 pub use look::{Seen, look, look_with_census, observations_needed};
 pub use reason::{SpecNow, specs_of};

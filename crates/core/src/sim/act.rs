@@ -127,6 +127,7 @@ impl World {
                 | FaultKind::Slow(_)
                 | FaultKind::Partial
                 | FaultKind::Stale
+                | FaultKind::Unfinished
                 | FaultKind::Delayed(_),
             )
             | None => {}
@@ -174,8 +175,16 @@ impl World {
         self.check_quota(arrival)?;
 
         let slot = format!("{} {}@{} {}", flight.stack, identity.address, identity.generation, of.name);
-        let new = New { of, slot, address: Some(identity.address.clone()), cluster, properties: properties.clone() };
+        let made = match &flight.fault {
+            Some(FaultKind::Unfinished) => object::begun(of, &properties),
+            _ => properties.clone(),
+        };
+        let unfinished = made.len() < properties.len();
+        let new = New { of, slot, address: Some(identity.address.clone()), cluster, properties: made };
         let serial = self.insert(now, new);
+        if let Some(object) = self.objects.get_mut(&serial) {
+            object.unfinished = unfinished;
+        }
         let (slot, id) =
             self.objects.get(&serial).map(|object| (object.slot.clone(), object.id.clone())).unwrap_or_default();
         if let Some(token) = token {

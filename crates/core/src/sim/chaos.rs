@@ -50,6 +50,8 @@ pub struct Chaos {
     pub pause: u32,
     /// The longest pause.
     pub longest_pause: Duration,
+    /// A create takes several calls.
+    pub unfinished: u32,
     /// How long permissions may take until they are known everywhere.
     pub permission_lag: Duration,
     /// How long reads by tags may lag behind, where that is longer than the type's own lag.
@@ -98,6 +100,7 @@ impl Chaos {
         crash: 0,
         pause: 0,
         longest_pause: Duration::ZERO,
+        unfinished: 0,
         permission_lag: Duration::ZERO,
         index_lag: Duration::ZERO,
     };
@@ -131,6 +134,7 @@ impl Chaos {
             longest_pause: Duration::from_secs(draw(300).into()),
             permission_lag: Duration::from_secs(draw(420).into()),
             index_lag: Duration::from_secs(draw(120).into()),
+            unfinished: draw(300),
         }
     }
 
@@ -175,6 +179,9 @@ impl Chaos {
         }
         if !read && strikes(self.slow) {
             return Some(FaultKind::Slow(4));
+        }
+        if verb == Verb::Create && strikes(self.unfinished) {
+            return Some(FaultKind::Unfinished);
         }
         None
     }

@@ -85,6 +85,8 @@ pub enum FaultKind {
     Partial,
     /// A read comes from a replica that is behind by up to the type's lag.
     Stale,
+    /// A create makes the object with what it is found by, and the rest takes an update, as on APIs that need several calls.
+    Unfinished,
     /// The request takes so much longer to arrive.
     Delayed(Duration),
 }

@@ -77,6 +77,8 @@ pub(super) struct Object {
     pub(super) properties: Properties,
     pub(super) outputs: Properties,
     pub(super) phase: Phase,
+    /// Whether only what it is found by was set.
+    pub(super) unfinished: bool,
     /// When it was made.
     pub(super) born: Duration,
     /// From when on reads by id or name see it.
@@ -152,6 +154,27 @@ impl Object {
             health,
         }
     }
+}
+
+/// What the first of several calls sets: all that the object is found by, and what cannot be changed in place.
+pub(super) fn begun(of: &ResourceType, properties: &Properties) -> Properties {
+    let identity = match of.identity {
+        IdentityClass::Named(paths) | IdentityClass::Tuple(paths) => paths,
+        IdentityClass::Token | IdentityClass::Tagged => &[],
+    };
+    let tags = match of.tags {
+        TagStyle::List(property) | TagStyle::Map(property) => property,
+        TagStyle::Specifications(_) => "TagSpecifications",
+        TagStyle::Kubernetes | TagStyle::None => "",
+    };
+    let parents = of.parents.iter().map(|(path, _)| *path);
+    let kept: BTreeSet<&str> = parents
+        .chain(identity.iter().chain(of.replaces).chain(of.write_only).chain(of.secrets).copied())
+        .map(|path| path.split('.').next().unwrap_or(path))
+        .chain([tags])
+        .collect();
+    let all = properties.iter().filter(|(name, _)| of.api == Api::Kubernetes || kept.contains(name.as_str()));
+    all.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// The key under which an object is the only one: its name and place, or its tuple. `None` for other classes.

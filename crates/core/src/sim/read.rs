@@ -102,7 +102,9 @@ impl World {
             }
             (Some(object), verb) => match self.progress(arrival.of, object, arrival.now, &arrival.flight.id) {
                 // Nothing deletes it any more, so it stays: whoever waits hears that it is there.
-                Progress::Done(_) if *verb == Verb::Delete => running(("available", "it is not being deleted")),
+                Progress::Done(_) | Progress::Unfinished(_) if *verb == Verb::Delete => {
+                    running(("available", "it is not being deleted"))
+                }
                 Progress::Failed(error) => Progress::Failed(error.at(&identity.address)),
                 other => other,
             },
@@ -123,6 +125,7 @@ impl World {
             _ if self.waits_for_nodes(object) => running(("Pending", "0/1 nodes are available")),
             Phase::Creating(work) => working(Verb::Create, work),
             Phase::Updating(work) => working(Verb::Update, work),
+            Phase::Ready if object.unfinished => Progress::Unfinished(object.outputs.clone()),
             Phase::Ready => Progress::Done(object.outputs.clone()),
         }
     }

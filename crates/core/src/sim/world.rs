@@ -151,6 +151,7 @@ impl World {
             properties,
             outputs,
             phase: Phase::Ready,
+            unfinished: false,
             born: now,
             visible,
             indexed,
@@ -168,6 +169,7 @@ impl World {
         (_, object.outputs) = make.all();
         object.outputs.insert(of.identifier.to_owned(), object.id.as_str().into());
         object.properties = properties;
+        object.unfinished = false;
         self.index(&object, of, true);
         self.objects.insert(serial, object);
     }
@@ -300,7 +302,7 @@ impl World {
             Progress::Failed(error) => Health::Failed(error.message().to_owned()),
             Progress::Running { .. } if matches!(object.phase, Phase::Deleting(_)) => Health::Deleting,
             Progress::Running { phase, .. } => Health::Busy(phase),
-            Progress::Done(_) => Health::Ready,
+            Progress::Done(_) | Progress::Unfinished(_) => Health::Ready,
         }
     }
 

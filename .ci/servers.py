@@ -1,8 +1,9 @@
-"""Starts stores of other people's making on free ports of this machine, runs a command that finds them in its environment,
-and stops them again: moto's S3, the same without what makes its puts conditional, the same behind a check of credentials,
-and Azurite's blobs.
+"""Starts servers of other people's making on free ports of this machine, runs a command that finds them in its environment,
+and stops them again.
 
-    python stores.py AZURITE COMMAND...
+    python servers.py aws COMMAND...              moto and ministack, which speak AWS's protocols
+    python servers.py stores AZURITE COMMAND...   stores of objects: moto's S3, the same without what makes its puts
+                                                  conditional, the same behind a check of credentials, and Azurite's blobs
 
 Google's own storage has no server to test against: those that can be installed ignore `x-goog-if-generation-match` (moto,
 gcp-storage-emulator, drongo, fake-gcs-server) or do not speak the XML API. So the ledger in Cloud Storage is tried twice
@@ -108,30 +109,61 @@ def guarded_bucket(url):
     return bucket(url)
 
 
+def aws(children, environment, folder):
+    """AWS as two others understand it. What one lacks the other has; neither keeps tokens."""
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+    child, url = serve()
+    children.append(child)
+    environment["LANDFALL_TEST_MOTO"] = url
+    environment["LANDFALL_TEST_S3"] = bucket(url)
+    port = free_port()
+    settings = {
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "MINISTACK_ACCOUNT_ID": "123456789012",
+        "S3_DATA_DIR": f"{folder}/s3",
+        "TMPDIR": folder,
+    }
+    binary = os.path.join(os.path.dirname(sys.executable), "ministack")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    children.append(subprocess.Popen([binary], env={**os.environ, **settings}, **quiet).pid)
+    answers(f"http://{HOST}:{port}/_ministack/health")
+    environment["LANDFALL_TEST_MINISTACK"] = f"http://{HOST}:{port}"
+
+
+def stores(children, environment, folder, azurite):
+    child, url = serve()
+    children.append(child)
+    environment["LANDFALL_TEST_S3"] = bucket(url)
+    environment["LANDFALL_TEST_UNCONDITIONAL_CLOUD_STORAGE"] = bucket(url)
+    child, url = serve(rename=True)
+    children.append(child)
+    environment["LANDFALL_TEST_CLOUD_STORAGE"] = bucket(url)
+    os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "1"
+    child, url = serve()
+    children.append(child)
+    environment["LANDFALL_TEST_GUARDED_S3"] = guarded_bucket(url)
+    port = free_port()
+    flags = ["--blobHost", HOST, "--blobPort", str(port), "--location", folder]
+    flags += ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+    server = subprocess.Popen([azurite, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    children.append(server.pid)
+    answers(f"http://{HOST}:{port}/")
+    environment["LANDFALL_TEST_AZURE_BLOB"] = container(f"http://{HOST}:{port}")
+
+
 def main():
-    azurite, *command = sys.argv[1:]
+    which, *command = sys.argv[1:]
     children = []
     environment = dict(os.environ)
     folder = tempfile.TemporaryDirectory()
     try:
-        child, url = serve()
-        children.append(child)
-        environment["LANDFALL_TEST_S3"] = bucket(url)
-        environment["LANDFALL_TEST_UNCONDITIONAL_CLOUD_STORAGE"] = bucket(url)
-        child, url = serve(rename=True)
-        children.append(child)
-        environment["LANDFALL_TEST_CLOUD_STORAGE"] = bucket(url)
-        os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "1"
-        child, url = serve()
-        children.append(child)
-        environment["LANDFALL_TEST_GUARDED_S3"] = guarded_bucket(url)
-        port = free_port()
-        flags = ["--blobHost", HOST, "--blobPort", str(port), "--location", folder.name]
-        flags += ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
-        server = subprocess.Popen([azurite, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-        children.append(server.pid)
-        answers(f"http://{HOST}:{port}/")
-        environment["LANDFALL_TEST_AZURE_BLOB"] = container(f"http://{HOST}:{port}")
+        if which == "aws":
+            aws(children, environment, folder.name)
+        else:
+            azurite, *command = command
+            stores(children, environment, folder.name, azurite)
         return subprocess.run(command, env=environment).returncode
     finally:
         for child in children:

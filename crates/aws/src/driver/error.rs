@@ -1,0 +1,346 @@
+//! What the API answers, as errors that say what is left behind and what to do.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use landfall_core::error::CloudAnswer;
+use landfall_core::{Code, Error, Remains, Retry};
+
+/// Turns what an SDK call failed with into an error; `action` is the call's IAM action, such as `ec2:CreateVpc`.
+pub(super) fn failed<E>(action: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    move |error| {
+        let response = error.raw_response();
+        let header = |name: &str| response.and_then(|response| response.headers().get(name)).map(str::to_owned);
+        let answer = Answer {
+            action,
+            status: response.map(|response| response.status().as_u16()),
+            code: error.code().map(str::to_owned),
+            message: error.message().unwrap_or_default().to_owned(),
+            request: header("x-amzn-requestid")
+                .or_else(|| header("x-amzn-request-id"))
+                .or_else(|| header("x-amz-request-id"))
+                .or_else(|| error.meta().extra("aws_request_id").map(str::to_owned)),
+            retry_after: header("retry-after").and_then(|seconds| seconds.parse().ok()),
+            body: response
+                .and_then(|response| response.body().bytes())
+                .map(|bytes| String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned())
+                .unwrap_or_default(),
+        };
+        match error {
+            SdkError::ServiceError(_) if answer.code.is_some() => answer.error(),
+            SdkError::ServiceError(_) | SdkError::ResponseError(_) => answer.unreadable(),
+            SdkError::TimeoutError(_) => answer.lost("no answer in time".to_owned()),
+            SdkError::DispatchFailure(failure) => {
+                let why = failure
+                    .as_connector_error()
+                    .map_or_else(|| "the request could not be sent".to_owned(), |error| texts(error));
+                let never_sent = failure.is_user()
+                    || failure.as_connector_error().is_some_and(|error| {
+                        // Nobody listens there: nothing was sent.
+                        texts(error).contains("onnection refused") || texts(error).contains("dns error")
+                    });
+                if let Some(own) = failure.as_connector_error().and_then(|error| own(error)) {
+                    return own;
+                }
+                if never_sent || failure.is_timeout() { answer.unreachable(why) } else { answer.lost(why) }
+            }
+            SdkError::ConstructionFailure(failure) => {
+                let error = SdkError::<E, HttpResponse>::ConstructionFailure(failure);
+                if let Some(own) = own(&error) {
+                    return own;
+                }
+                answer.not_sent(texts(&error))
+            }
+            other => answer.lost(texts(&other)),
+        }
+    }
+}
+
+/// An error of ours beneath an error of the SDK, such as that the credentials are those of another account.
+pub(super) fn own(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(own) = error.downcast_ref::<Error>() {
+            return Some(own.clone());
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The texts of an error and of those beneath it, each once.
+pub(super) fn texts(error: &dyn std::error::Error) -> String {
+    let mut all = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !all.iter().any(|known| known.contains(&text)) {
+            all.push(text);
+        }
+        next = error.source();
+    }
+    all.join(": ")
+}
+
+/// What is known of an answer that is an error.
+struct Answer {
+    action: &'static str,
+    status: Option<u16>,
+    code: Option<String>,
+    message: String,
+    request: Option<String>,
+    retry_after: Option<u64>,
+    body: String,
+}
+
+impl Answer {
+    fn reads(&self) -> bool {
+        let verb = self.action.split_once(':').map_or(self.action, |(_, verb)| verb);
+        ["Describe", "List", "Get", "Head", "Decode"].iter().any(|prefix| verb.starts_with(prefix))
+    }
+
+    /// The call may have acted; a read has nothing to act on.
+    fn open(&self, error: Error) -> Error {
+        if self.reads() {
+            return error.retry(Retry::Transient).during(self.action);
+        }
+        error.retry(Retry::Unknown).leaves(Remains::Unknown).during(self.action)
+    }
+
+    fn lost(self, why: String) -> Error {
+        let code = if self.reads() { Code::Unavailable } else { Code::OutcomeUnknown };
+        self.open(Error::new(code, format!("the answer was lost: {why}")))
+    }
+
+    fn unreachable(self, why: String) -> Error {
+        Error::new(Code::Unavailable, format!("the API cannot be reached: {why}"))
+            .retry(Retry::Transient)
+            .hint("check the network, the region and the endpoints given for it")
+            .during(self.action)
+    }
+
+    fn not_sent(self, why: String) -> Error {
+        let credentials = why.contains("redential") || why.contains("identity");
+        let (code, hint) = if credentials {
+            (Code::PermissionDenied, "give credentials that can be had, or check where they come from")
+        } else {
+            (Code::InvalidRequest, "please report this, with the text of the error")
+        };
+        Error::new(code, format!("the request could not be made: {why}")).hint(hint).during(self.action)
+    }
+
+    /// Neither an answer nor an error of the service: a proxy's page, or half of something.
+    fn unreadable(self) -> Error {
+        let status = self.status.map_or_else(String::new, |status| format!("status {status}, "));
+        let body: String = self.body.split_whitespace().collect::<Vec<_>>().join(" ");
+        let error = Error::new(
+            if self.reads() { Code::Unavailable } else { Code::OutcomeUnknown },
+            format!("the answer cannot be read: {status}{body}"),
+        );
+        self.open(error)
+    }
+
+    fn error(self) -> Error {
+        let code = self.code.clone().unwrap_or_default();
+        let class = Class::of(&code, &self.message, self.status.unwrap_or_default(), self.action);
+        let answer = CloudAnswer { code: code.clone(), message: self.message.clone(), request: self.request.clone() };
+        let error = Error::new(class.code(), class.message().to_owned()).answer(answer);
+        let error = match class {
+            Class::Throttled => error.retry(Retry::Throttled(self.retry_after.map(std::time::Duration::from_secs))),
+            Class::Unavailable => error.retry(Retry::Transient),
+            Class::Internal => return self.open(error),
+            Class::Busy | Class::InUse | Class::NotReady => error.retry(Retry::NotReady),
+            Class::Denied | Class::Credentials | Class::Quota | Class::Capacity | Class::Exists => error,
+            Class::Missing | Class::Invalid => error,
+        };
+        match class.hint() {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+        .during(self.action)
+    }
+}
+
+/// What sort of refusal it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Throttled,
+    Unavailable,
+    Internal,
+    Denied,
+    Credentials,
+    Quota,
+    Capacity,
+    Exists,
+    Missing,
+    InUse,
+    Busy,
+    NotReady,
+    Invalid,
+}
+
+/// Codes of too many calls, from the error tables of the services.
+const THROTTLED: &[&str] = &[
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "Throttled",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "TransactionInProgressException",
+];
+
+/// Codes that say that it is the credentials.
+const CREDENTIALS: &[&str] = &[
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSecurity",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "UnrecognizedClientException",
+];
+
+/// Codes that say that it may not be done.
+const DENIED: &[&str] = &[
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "Blocked",
+    "NotAuthorized",
+    "OptInRequired",
+    "PendingVerification",
+    "UnauthorizedOperation",
+];
+
+impl Class {
+    fn of(code: &str, message: &str, status: u16, action: &str) -> Self {
+        let any = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
+        let said = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
+        // IAM and KMS call a used-up quota what others call too many calls.
+        let quota_of_service = code == "LimitExceededException" && !said(&["Rate exceeded", "rate exceeded"]);
+        if THROTTLED.contains(&code) && !quota_of_service {
+            return Self::Throttled;
+        }
+        // Some services say it in an error that means something else.
+        if said(&["Rate exceeded", "rate exceeded", "Too many requests", "Request rate is too high"]) {
+            return Self::Throttled;
+        }
+        if CREDENTIALS.contains(&code) {
+            return Self::Credentials;
+        }
+        if DENIED.contains(&code) || (status == 403 && !any(&["Limit", "Quota"])) {
+            return if said(&["cannot be assumed", "unable to assume"]) { Self::NotReady } else { Self::Denied };
+        }
+        if any(&["QuotaExceeded", "LimitExceeded"]) || (code == "LimitExceeded" || code.ends_with("QuotaReached")) {
+            return Self::Quota;
+        }
+        if code.starts_with("Insufficient") && !code.contains("Privileges") {
+            return Self::Capacity;
+        }
+        if any(&["AlreadyExists", "AlreadyOwnedByYou", "Duplicate", "AlreadyAssociated", "AlreadyAttached"])
+            || code == "InvalidSubnet.Conflict"
+            || code == "Resource.AlreadyAssociated"
+            || said(&["already exists"])
+        {
+            return Self::Exists;
+        }
+        if any(&["NotFound", "NoSuch"]) && !any(&["NoSuchUpload"]) {
+            return Self::Missing;
+        }
+        // A role, a principal or a key that is new is not known everywhere yet.
+        if said(&[
+            "cannot be assumed",
+            "could not be assumed",
+            "not authorized to perform: sts:AssumeRole",
+            "Invalid principal in policy",
+            "is not authorized to assume",
+            "role with arn",
+            "Unable to assume",
+            "permission to assume",
+        ]) {
+            return Self::NotReady;
+        }
+        if any(&["DependencyViolation", "DeleteConflict", "InUse", "BucketNotEmpty", "HasAssociations"]) {
+            return Self::InUse;
+        }
+        if any(&["InvalidState", "IncorrectState", "IncorrectInstanceState", "ConcurrentModification", "Conflict"])
+            || (code.starts_with("Invalid") && any(&["State"]))
+            || any(&["OperationAborted", "KMSInvalidState", "OperationInProgress"])
+        {
+            return Self::Busy;
+        }
+        if any(&["ServiceUnavailable", "Unavailable"]) && status != 500 {
+            return Self::Unavailable;
+        }
+        if status >= 500 || any(&["InternalError", "InternalFailure", "InternalServer", "ServerException"]) {
+            return Self::Internal;
+        }
+        let _ = action;
+        Self::Invalid
+    }
+
+    fn code(self) -> Code {
+        match self {
+            Self::Throttled => Code::Throttled,
+            Self::Unavailable => Code::Unavailable,
+            Self::Internal => Code::OutcomeUnknown,
+            Self::Denied | Self::Credentials => Code::PermissionDenied,
+            Self::Quota => Code::Quota,
+            Self::Capacity => Code::NoCapacity,
+            Self::Exists => Code::AlreadyExists,
+            Self::Missing => Code::NotFound,
+            Self::InUse => Code::DependencyViolation,
+            Self::Busy | Self::NotReady => Code::Conflict,
+            Self::Invalid => Code::InvalidRequest,
+        }
+    }
+
+    fn message(self) -> &'static str {
+        match self {
+            Self::Throttled => "too many calls",
+            Self::Unavailable => "the service is unavailable",
+            Self::Internal => "the service failed, and the call may have acted",
+            Self::Denied => "not permitted",
+            Self::Credentials => "the credentials are not accepted",
+            Self::Quota => "a quota of the account is used up",
+            Self::Capacity => "the cloud has no capacity of this sort left",
+            Self::Exists => "it exists already",
+            Self::Missing => "it does not exist",
+            Self::InUse => "something still uses it",
+            Self::Busy => "its state does not allow the call now",
+            Self::NotReady => "what it stands on is not known everywhere yet",
+            Self::Invalid => "the request was refused",
+        }
+    }
+
+    fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Credentials => {
+                Some("check that the credentials are valid, not expired, and meant for this partition")
+            }
+            Self::Quota => Some("ask for a higher quota in the Service Quotas console, or delete what is not used"),
+            Self::Capacity => Some("try another machine type or zone, or again later"),
+            Self::InUse => Some("delete what uses it first; what Landfall made goes by itself in the right order"),
+            _ => None,
+        }
+    }
+}
