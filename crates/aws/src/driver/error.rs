@@ -145,7 +145,7 @@ impl Answer {
 
     fn error(self) -> Error {
         let code = self.code.clone().unwrap_or_default();
-        let class = Class::of(&code, &self.message, self.status.unwrap_or_default(), self.action);
+        let class = Class::of(&code, &self.message, self.status.unwrap_or_default());
         let answer = CloudAnswer { code: code.clone(), message: self.message.clone(), request: self.request.clone() };
         let error = Error::new(class.code(), class.message().to_owned()).answer(answer);
         let error = match class {
@@ -232,7 +232,7 @@ const DENIED: &[&str] = &[
 ];
 
 impl Class {
-    fn of(code: &str, message: &str, status: u16, action: &str) -> Self {
+    fn of(code: &str, message: &str, status: u16) -> Self {
         let any = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
         let said = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
         // IAM and KMS call a used-up quota what others call too many calls.
@@ -294,7 +294,6 @@ impl Class {
         if status >= 500 || any(&["InternalError", "InternalFailure", "InternalServer", "ServerException"]) {
             return Self::Internal;
         }
-        let _ = action;
         Self::Invalid
     }
 

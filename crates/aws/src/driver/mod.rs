@@ -4,6 +4,7 @@
 //! a family's file holds the calls and the way between CloudFormation's schema and the API's own.
 
 mod api;
+mod cloudcontrol;
 mod connection;
 mod denied;
 mod each;
@@ -17,7 +18,7 @@ mod token;
 mod wanted;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use aws_credential_types::provider::ProvideCredentials;
@@ -31,6 +32,7 @@ pub use aws_credential_types::provider::ProvideCredentials as Provider;
 pub use connection::{Options, Service};
 
 use api::Api;
+use cloudcontrol::CloudControl;
 use kept::{Keeper, Kept};
 
 /// A connection to one account and region, and the drivers of all its native types. Clones are the same connection.
@@ -51,6 +53,8 @@ pub struct Connection {
     credentials: Arc<dyn ProvideCredentials>,
     drivers: Arc<BTreeMap<String, Arc<dyn Driver>>>,
     marked: Arc<Vec<String>>,
+    /// Drivers of types that have no calls of ours, as they are asked for.
+    others: Arc<Mutex<BTreeMap<String, Arc<dyn Driver>>>>,
     clock: Arc<SystemClock>,
 }
 
@@ -61,7 +65,7 @@ impl Connection {
         let marked = Arc::new(marked.collect());
         let drivers = types.into_iter().filter_map(|of| Some((of.name.to_string(), keeper(&api, of)?)));
         let drivers = Arc::new(drivers.collect());
-        Self { api, credentials, drivers, marked, clock: SystemClock::new() }
+        Self { api, credentials, drivers, marked, others: Arc::default(), clock: SystemClock::new() }
     }
 
     /// The account and the region, as STS says.
@@ -86,14 +90,29 @@ impl Connection {
 
 impl Drivers for Connection {
     fn driver(&self, type_name: &str) -> Result<Arc<dyn Driver>> {
-        self.drivers.get(type_name).cloned().ok_or_else(|| {
-            Error::new(Code::UnknownType, format!("the connection to AWS keeps no such type: {type_name}"))
-                .hint("give drivers for the other parts of the platform beside it")
-        })
+        if let Some(driver) = self.drivers.get(type_name) {
+            return Ok(driver.clone());
+        }
+        if !type_name.starts_with("AWS::") {
+            return Err(Error::new(
+                Code::UnknownType,
+                format!("the connection to AWS keeps no such type: {type_name}"),
+            )
+            .hint("give drivers for the other parts of the platform beside it"));
+        }
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(driver) = others.get(type_name) {
+            return Ok(driver.clone());
+        }
+        let driver: Arc<dyn Driver> = Arc::new(CloudControl::new(type_name, self.api.clone())?);
+        others.insert(type_name.to_owned(), driver.clone());
+        Ok(driver)
     }
 
+    /// Types that Cloud Control keeps are counted once they were asked for.
     fn census_types(&self) -> Vec<String> {
-        self.marked.to_vec()
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        self.marked.iter().chain(others.keys()).cloned().collect()
     }
 
     fn clock(&self) -> Arc<dyn Clock> {

@@ -19,7 +19,7 @@ impl Catalog {
     }
 
     /// The same catalogue, and for each name without an entry a generic one: CloudFormation names
-    /// (`AWS::Service::Type`) are tagged through `Tags` and found by their marks.
+    /// (`AWS::Service::Type`) are made with a token, tagged through `Tags` and found by their marks.
     #[must_use]
     pub fn with_generic<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let missing: Vec<_> =
@@ -35,7 +35,7 @@ impl Catalog {
                 ResourceType {
                     name,
                     api: Api::Aws,
-                    identity: IdentityClass::Tagged,
+                    identity: IdentityClass::Token,
                     tags: TagStyle::List("Tags"),
                     holds_data: true,
                     ..ResourceType::DEFAULT

@@ -81,12 +81,16 @@ impl Claim {
             IdentityClass::Tuple(paths) => {
                 Self::Tuple(paths.iter().map(|path| ((*path).to_owned(), at(path))).collect())
             }
-            IdentityClass::Token => {
-                let text = format!("{stack}/{address}@{generation}");
-                Self::Token(crate::graph::hex(&Sha256::digest(text.as_bytes())[..16]))
-            }
+            IdentityClass::Token => Self::Token(Self::token(stack, address, generation)),
             IdentityClass::Tagged => Self::Marks,
         }
+    }
+
+    /// The token of a create: 32 hexadecimal digits that are the same for the same object of the same stack, and for no other.
+    #[must_use]
+    pub fn token(stack: &StackId, address: &Address, generation: u32) -> String {
+        let text = format!("{stack}/{address}@{generation}");
+        crate::graph::hex(&Sha256::digest(text.as_bytes())[..16])
     }
 }
 

@@ -1,0 +1,129 @@
+//! What goes wrong between the SDK and the service, call by call.
+
+use landfall::error::CloudAnswer;
+use landfall::prelude::*;
+use landfall::{Code, list, map, properties};
+
+use crate::proxy::Kind;
+use crate::world::World;
+
+/// A key, its alias and two log groups.
+fn declare(name: &'static str) -> impl Fn() -> PlatformBuilder {
+    move || {
+        let mut platform = Platform::builder(name, "test", Aws::new("eu-west-1"));
+        let policy = map! {
+            "Version" => "2012-10-17",
+            "Statement" => list![map! {
+                "Effect" => "Allow",
+                "Principal" => map! { "AWS" => "arn:aws:iam::123456789012:root" },
+                "Action" => "kms:*",
+                "Resource" => "*",
+            }],
+        };
+        let key = properties! { "Description" => name, "EnableKeyRotation" => true, "KeyPolicy" => policy };
+        platform.native("key", "AWS::KMS::Key", key);
+        for group in ["one", "two"] {
+            let properties = properties! { "LogGroupName" => format!("/{name}/{group}"), "RetentionInDays" => 30 };
+            platform.native(group, "AWS::Logs::LogGroup", properties);
+        }
+        platform
+    }
+}
+
+/// Everything is there once, the ledger knows it, and the next plan is empty.
+async fn is_whole(platform: &Platform) {
+    let mut census: Vec<_> = platform.census().await.unwrap().into_iter().map(|found| found.marks.address).collect();
+    census.sort();
+    let wanted: Vec<_> = platform.graph().iter().map(|resource| resource.address.clone()).collect();
+    assert_eq!(census, wanted);
+    let plan = platform.plan().await.unwrap();
+    assert!(plan.is_empty(), "{}", plan.details(landfall::plan::Style::Plain));
+}
+
+#[tokio::test]
+async fn a_platform_is_made_once() {
+    let Some(world) = World::new() else { return };
+    let platform = world.place(declare("once"), "ledger").await;
+    platform.converge().await.unwrap();
+    let calls = world.proxy.calls().len();
+    platform.converge().await.unwrap();
+    assert_eq!(world.proxy.calls().len(), calls, "nothing changed, so nobody is asked");
+    is_whole(&platform).await;
+}
+
+#[tokio::test]
+async fn whatever_becomes_of_an_answer_there_is_one_object() {
+    let Some(world) = World::new() else { return };
+    let kinds = [
+        ("reset", Kind::Reset),
+        ("lost", Kind::Lost),
+        ("truncated", Kind::Truncated),
+        ("garbage", Kind::Garbage),
+        ("failed", Kind::ActedThen500),
+    ];
+    for (name, kind) in kinds {
+        world.proxy.fault("CreateLogGroup", 2, kind.clone());
+        world.proxy.fault("PutRetentionPolicy", 1, kind.clone());
+        world.proxy.fault("DescribeLogGroups", 1, kind);
+        let platform = world.place(declare(name), name).await;
+        platform.converge().await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        is_whole(&platform).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_set_in_part_is_set_whole() {
+    let Some(world) = World::new() else { return };
+    world.proxy.fault("EnableKeyRotation", 1, Kind::Lost);
+    world.proxy.fault("EnableKeyRotation", 1, Kind::Reset);
+    let platform = world.place(declare("part"), "ledger").await;
+    platform.converge().await.unwrap();
+    is_whole(&platform).await;
+    assert_eq!(world.proxy.counted_since(0)["CreateKey"], 1);
+}
+
+#[tokio::test]
+async fn too_many_calls_are_waited_for_in_every_dialect() {
+    let Some(world) = World::new() else { return };
+    let dialects = [
+        (400, "ThrottlingException", "Rate exceeded"),
+        (400, "Throttling", "Rate exceeded"),
+        (503, "SlowDown", "Please reduce your request rate."),
+        (400, "InvalidParameterException", "Rate exceeded"),
+        (429, "TooManyRequestsException", ""),
+        (503, "RequestLimitExceeded", "Request limit exceeded."),
+    ];
+    for (status, code, message) in dialects {
+        world.proxy.fault("CreateLogGroup", 1, Kind::Refused { status, code, message });
+        world.proxy.fault("CreateKey", 1, Kind::Refused { status, code, message });
+    }
+    let platform = world.place(declare("throttled"), "ledger").await;
+    platform.converge().await.unwrap();
+    is_whole(&platform).await;
+    assert_eq!(world.proxy.counted_since(0)["CreateKey"], 1 + dialects.len());
+}
+
+#[tokio::test]
+async fn what_is_not_permitted_is_said_with_the_statement_that_is_missing() {
+    let Some(world) = World::new() else { return };
+    let message = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: logs:CreateLogGroup on resource: \
+                   arn:aws:logs:eu-west-1:123456789012:log-group:/denied/one because no identity-based policy allows the \
+                   logs:CreateLogGroup action";
+    let refused = Kind::Refused { status: 400, code: "AccessDeniedException", message };
+    world.proxy.fault("CreateLogGroup", 2, refused);
+    let platform = world.place(declare("denied"), "ledger").await;
+    let error = platform.converge().await.unwrap_err();
+    let problems = error.problems();
+    assert_eq!(problems.len(), 2);
+    let problem = problems[0];
+    assert_eq!(problem.code(), Code::PermissionDenied);
+    assert_eq!(
+        problem.next_step().unwrap(),
+        "add this statement to a policy of arn:aws:iam::123456789012:user/ci: {\"Action\":\"logs:CreateLogGroup\",\
+         \"Effect\":\"Allow\",\"Resource\":\"arn:aws:logs:eu-west-1:123456789012:log-group:/denied/one\"}"
+    );
+    let CloudAnswer { code, request, .. } = problem.cloud_answer().unwrap();
+    assert_eq!((code.as_str(), request.as_deref()), ("AccessDeniedException", Some("proxy-1")));
+    platform.converge().await.unwrap();
+    is_whole(&platform).await;
+}

@@ -1,0 +1,9 @@
+//! Platforms on AWS's own protocols: the whole way from declarations through the SDK to servers of other people's making,
+//! which `bash .ci/aws` starts. Without them each test says that it is passed over.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod faults;
+mod others;
+mod proxy;
+mod world;

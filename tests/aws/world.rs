@@ -1,0 +1,91 @@
+//! A server behind a proxy, a ledger, and platforms on them.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use landfall::apply::Cancel;
+use landfall::aws::live::{Connection, Options};
+use landfall::prelude::*;
+
+use crate::others::Beside;
+use crate::proxy::Proxy;
+
+/// One account of a server, seen through a proxy, and a folder for ledgers.
+pub(crate) struct World {
+    pub(crate) proxy: Proxy,
+    folder: PathBuf,
+}
+
+#[expect(clippy::disallowed_methods, reason = "it is how a process is told what it is, and where servers are")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A server from the environment; without it the test says that it is passed over.
+pub(crate) fn server(name: &str) -> Option<String> {
+    let url = variable(name);
+    if url.is_none() {
+        let _ = writeln!(std::io::stderr(), "PASSED OVER: {name} names no server; `bash .ci/aws` starts them");
+    }
+    url
+}
+
+impl World {
+    /// moto behind a proxy, which sends on to ministack what moto lacks.
+    pub(crate) fn new() -> Option<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let (moto, ministack) = (server("LANDFALL_TEST_MOTO")?, server("LANDFALL_TEST_MINISTACK")?);
+        let name = format!("landfall-aws-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let parts = ["/addons", "/access-entries", "/pod-identity-associations", "CloudApiService"];
+        let elsewhere = parts.map(|part| (part, ministack.clone()));
+        Some(Self { proxy: Proxy::new(&moto, &elsewhere), folder })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) async fn connection(&self) -> Connection {
+        connect(&self.proxy.url).await
+    }
+
+    /// A platform in this world, with the ledger of this name.
+    pub(crate) async fn place(&self, declare: impl Fn() -> PlatformBuilder, ledger: &str) -> Platform {
+        place(declare, self.connection().await, Ledger::folder(self.folder.join(ledger)).unwrap(), "tester")
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// A connection to whatever is found there.
+pub(crate) async fn connect(url: &url::Url) -> Connection {
+    let options = Options::key("AKIAIOSFODNN7EXAMPLE", "secret".into()).emulator(url.clone());
+    Aws::new("eu-west-1").connect(options).await.unwrap()
+}
+
+/// A platform on this connection and this ledger.
+pub(crate) fn place(
+    declare: impl Fn() -> PlatformBuilder,
+    connection: Connection,
+    ledger: Ledger,
+    holder: &str,
+) -> Platform {
+    let target = connection.target().clone();
+    // The same platform on a simulated cloud knows which types there are.
+    let catalog = declare().build().unwrap().catalog().clone();
+    let mut builder = declare();
+    builder.live(Arc::new(Beside::new(connection, catalog)), target).ledger(ledger).holder(holder);
+    builder.cancel(&Cancel::new());
+    builder.build().unwrap()
+}
