@@ -1,4 +1,5 @@
-//! Writes the CloudFormation templates of fifty generated platforms into a directory, for `scripts/lint.py`.
+//! Writes the CloudFormation templates of fifty generated platforms into a directory, and into its folder `policies` the IAM
+//! policies that those platforms need, for `scripts/lint.py`.
 //!
 //! ```text
 //! cargo run --package landfall-aws --example templates -- target/templates
@@ -25,13 +26,18 @@ const REGIONS: [&str; 5] = ["eu-west-1", "us-east-1", "eu-central-1", "ap-southe
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = PathBuf::from(std::env::args_os().nth(1).ok_or("name the directory to write to")?);
-    std::fs::create_dir_all(&directory)?;
+    let policies = directory.join("policies");
+    std::fs::create_dir_all(&policies)?;
     for (seed, region) in (0..PLATFORMS).zip(REGIONS.into_iter().cycle()) {
         let clouds = Clouds { cloud: Arc::new(Aws::new(region)), workloads: Arc::new(NoWorkloads) };
-        let expanded = expand(&sample::stack(seed), &clouds)?;
+        let stack = sample::stack(seed);
+        let expanded = expand(&stack, &clouds)?;
         let template = template(&expanded.graph, &expanded.catalog)?;
         let text = serde_json::to_string_pretty(&template)?;
         std::fs::write(directory.join(format!("{seed:02}.{region}.json")), text)?;
+        let policy = Aws::new(region).policy("123456789012", &stack.id, &expanded.graph);
+        let text = serde_json::to_string_pretty(&policy)?;
+        std::fs::write(policies.join(format!("{seed:02}.{region}.json")), text)?;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod machine;
 mod name;
 mod network;
 mod node_pool;
+mod policy;
 mod region;
 mod server_size;
 mod subnet;
@@ -170,6 +171,35 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(text.join("\n"));
+    }
+
+    #[test]
+    fn the_policy_grants_each_action_that_keeps_a_type_of_the_platform() {
+        let expanded = expanded("eu-west-1", &platform());
+        let policy = Aws::new("eu-west-1").policy("123456789012", &platform().id, &expanded.graph);
+        let statements = policy["Statement"].as_array().unwrap();
+        let granted: std::collections::BTreeSet<&str> = statements
+            .iter()
+            .flat_map(|statement| statement["Action"].as_array().unwrap())
+            .map(|action| action.as_str().unwrap())
+            .collect();
+        for resource in expanded.graph.iter() {
+            let verbs = expanded.catalog.get(&resource.type_name).unwrap().verbs;
+            for action in [verbs.read, verbs.create, verbs.update, verbs.delete].concat() {
+                assert!(granted.contains(action), "{}: {action}", resource.type_name);
+            }
+        }
+        // What changes something on everything must be bound by a condition, but for those that IAM cannot bind.
+        for statement in statements.iter().filter(|statement| statement["Resource"][0] == "*") {
+            if statement.get("Condition").is_none() {
+                for action in statement["Action"].as_array().unwrap().iter().map(|action| action.as_str().unwrap()) {
+                    let call = action.split_once(':').unwrap().1;
+                    let reads = ["Describe", "List", "Get", "Decode"].iter().any(|verb| call.starts_with(verb));
+                    assert!(reads || action == "ec2:RunInstances" || action.starts_with("logs:"), "{action}");
+                }
+            }
+        }
+        insta::assert_snapshot!(serde_json::to_string_pretty(&policy).unwrap());
     }
 
     #[test]
