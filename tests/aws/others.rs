@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use landfall::aws::live::Connection;
 use landfall::clock::Clock;
-use landfall::driver::{Context, Driver, Drivers, Found, Health, Observation, Observed, Operation, Progress};
+use landfall::driver::{Ahead, Context, Driver, Drivers, Found, Health, Observation, Observed, Operation, Progress};
 use landfall::resource::{Catalog, Identity, Marks, Ownership, Properties, TagStyle, Verb};
 use landfall::{Error, Result};
 
@@ -41,6 +42,10 @@ impl Drivers for Beside {
 
     fn clock(&self) -> Arc<dyn Clock> {
         self.connection.clock()
+    }
+
+    fn preflight<'a>(&'a self, cx: &'a Context<'a>, ahead: &'a Ahead) -> BoxFuture<'a, Result<Vec<Error>>> {
+        self.connection.preflight(cx, ahead)
     }
 }
 

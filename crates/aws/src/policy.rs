@@ -21,7 +21,11 @@ use crate::{Aws, region, types};
 const ALWAYS: &[&str] = &[
     "ec2:DescribeAvailabilityZones",
     "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstanceTypes",
     "ec2:DescribeRegions",
+    "iam:GetAccountSummary",
+    "rds:DescribeDBEngineVersions",
+    "rds:DescribeOrderableDBInstanceOptions",
     "servicequotas:GetServiceQuota",
     "sts:DecodeAuthorizationMessage",
     "tag:GetResources",
@@ -87,9 +91,11 @@ const EC2_SORTS: &[&str] = &[
 struct Reach {
     sid: String,
     resources: Vec<String>,
-    /// Operator, key, values.
-    condition: Option<(&'static str, String, Vec<String>)>,
+    condition: Option<Condition>,
 }
+
+/// Operator, key, values.
+type Condition = (&'static str, String, Vec<String>);
 
 impl Aws {
     /// The IAM policy that applies, changes, watches and takes away everything of this graph in this account: a document for
@@ -134,25 +140,17 @@ impl Grants {
         self.0.entry(reach).or_default().extend(actions.iter().map(|action| (*action).to_owned()));
     }
 
-    /// Statements with the same actions and the same condition become one with all their resources.
+    /// One statement for each purpose and condition, with all their actions and resources.
     fn document(self) -> Json {
-        type Key = (String, Option<(&'static str, String, Vec<String>)>, BTreeSet<String>);
-        let mut merged: BTreeMap<Key, BTreeSet<String>> = BTreeMap::new();
-        let mut by_sid: BTreeMap<
-            (String, Option<(&'static str, String, Vec<String>)>),
-            (BTreeSet<String>, BTreeSet<String>),
-        > = BTreeMap::new();
-        for (reach, actions) in self.0 {
-            let entry = by_sid.entry((reach.sid, reach.condition)).or_default();
-            entry.0.extend(actions);
-            entry.1.extend(reach.resources);
-        }
-        for ((sid, condition), (actions, resources)) in by_sid {
-            merged.entry((sid, condition, actions)).or_default().extend(resources);
+        let mut merged: BTreeMap<(String, Option<Condition>), (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
+        for (reach, granted) in self.0 {
+            let (actions, resources) = merged.entry((reach.sid, reach.condition)).or_default();
+            actions.extend(granted);
+            resources.extend(reach.resources);
         }
         let statements: Vec<Json> = merged
             .into_iter()
-            .map(|((sid, condition, actions), resources)| {
+            .map(|((sid, condition), (actions, resources))| {
                 let mut statement = json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources });
                 if let Some((operator, key, values)) = condition {
                     let values = if values.len() == 1 { json!(values[0]) } else { json!(values) };

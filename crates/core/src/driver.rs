@@ -1,13 +1,14 @@
 //! What talks to a cloud for native resources.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, select};
 
-use crate::resource::{Identity, Marks, Ownership, Properties, StackId, Value, Verb};
+use crate::resource::{Address, Identity, Marks, Ownership, Properties, StackId, Value, Verb};
 use crate::{Code, Error, Result, Retry};
 
 /// How one cloud keeps native resources of one or more types. Any call may happen twice; none sleeps or retries.
@@ -62,6 +63,24 @@ pub trait Drivers: Debug + Send + Sync {
 
     /// The clock that waits go by.
     fn clock(&self) -> Arc<dyn crate::clock::Clock>;
+
+    /// Looks, before the first change of a plan, whether all of it can be made: quotas, versions, machine types, regions. It
+    /// only reads. Each problem that it finds is one that a create would meet later; none means go.
+    ///
+    /// # Errors
+    /// When it could not be found out. What one check cannot find out is no problem.
+    fn preflight<'a>(&'a self, _cx: &'a Context<'a>, _ahead: &'a Ahead) -> BoxFuture<'a, Result<Vec<Error>>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+}
+
+/// What a plan is about to make.
+#[derive(Clone, Debug, Default)]
+pub struct Ahead {
+    /// Each object: where it stands in the stack, its native type, and its properties with references unresolved.
+    pub creates: Vec<(Address, String, Properties)>,
+    /// For each of their types, how many more objects than now there may be at one moment of the plan.
+    pub peaks: BTreeMap<String, usize>,
 }
 
 /// What every call is told besides its subject.

@@ -12,6 +12,7 @@ mod error;
 mod kept;
 mod kms;
 mod logs;
+mod preflight;
 mod secrets;
 mod tagging;
 mod token;
@@ -22,8 +23,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use aws_credential_types::provider::ProvideCredentials;
+use futures_util::future::BoxFuture;
 use landfall_core::clock::{Clock, SystemClock};
-use landfall_core::driver::{Driver, Drivers, Target};
+use landfall_core::driver::{Ahead, Context, Driver, Drivers, Target};
 use landfall_core::resource::{ResourceType, TagStyle};
 use landfall_core::{Code, Error, Result};
 use secrecy::SecretString;
@@ -117,6 +119,13 @@ impl Drivers for Connection {
 
     fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
+    }
+
+    fn preflight<'a>(&'a self, cx: &'a Context<'a>, ahead: &'a Ahead) -> BoxFuture<'a, Result<Vec<Error>>> {
+        Box::pin(async move {
+            self.api.check_target(cx.target)?;
+            Ok(preflight::problems(&self.api, &crate::types::all(), ahead).await)
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 //! Inside, `survey` puts the ledger's and the cloud's word on each address together, `decide` chooses a fate for each
 //! address in the order of dependencies, `build` writes steps and operations, `order` says what waits for what.
 
+mod ahead;
 mod alike;
 mod attributes;
 mod build;

@@ -76,6 +76,21 @@ fn the_same_input_gives_the_same_bytes() {
 }
 
 #[test]
+fn what_is_ahead_counts_what_stands_beside_its_replacement() {
+    let case = shop();
+    let ahead = case.plan().unwrap().ahead();
+    assert_eq!(ahead.creates.len(), 4);
+    assert_eq!(ahead.peaks["Test::Net"], 1);
+
+    let mut case = shop_made();
+    // A role is made anew before the old one goes; a net only after it has gone.
+    case.want("role", "Test::Role", properties! { "Name" => "shop-role", "Fixed" => 1 });
+    case.want("net", "Test::Net", properties! { "Fixed" => 2 });
+    let ahead = case.plan().unwrap().ahead();
+    assert_eq!((ahead.peaks["Test::Role"], ahead.peaks["Test::Net"]), (1, 0));
+}
+
+#[test]
 fn what_differs_is_updated_in_place_or_replaced() {
     let mut case = shop_made();
     case.want("role", "Test::Role", properties! { "Name" => "shop-role", "Set" => ["b", "a"], "Size" => 3 });
