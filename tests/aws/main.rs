@@ -6,4 +6,7 @@
 mod faults;
 mod others;
 mod proxy;
+mod replica;
+mod replicas;
+mod sweep;
 mod world;

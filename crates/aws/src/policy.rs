@@ -142,7 +142,8 @@ impl Grants {
 
     /// One statement for each purpose and condition, with all their actions and resources.
     fn document(self) -> Json {
-        let mut merged: BTreeMap<(String, Option<Condition>), (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
+        type Granted = (BTreeSet<String>, BTreeSet<String>);
+        let mut merged: BTreeMap<(String, Option<Condition>), Granted> = BTreeMap::new();
         for (reach, granted) in self.0 {
             let (actions, resources) = merged.entry((reach.sid, reach.condition)).or_default();
             actions.extend(granted);
