@@ -59,6 +59,20 @@ where
     }
 }
 
+/// What failed for one item of a call on many, in an answer that is no error itself.
+pub(super) fn item(action: &'static str, code: &str, message: &str) -> Error {
+    let answer = Answer {
+        action,
+        status: None,
+        code: Some(code.to_owned()),
+        message: message.to_owned(),
+        request: None,
+        retry_after: None,
+        body: String::new(),
+    };
+    answer.error()
+}
+
 /// An error of ours beneath an error of the SDK, such as that the credentials are those of another account.
 pub(super) fn own(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
     let mut next = Some(error);
@@ -244,6 +258,10 @@ impl Class {
         if said(&["Rate exceeded", "rate exceeded", "Too many requests", "Request rate is too high"]) {
             return Self::Throttled;
         }
+        // So says EC2 of an address that a NAT gateway uses.
+        if code == "AuthFailure" && action == "ec2:ReleaseAddress" && !said(&["credentials"]) {
+            return Self::InUse;
+        }
         if CREDENTIALS.contains(&code) {
             return Self::Credentials;
         }
@@ -263,7 +281,7 @@ impl Class {
         {
             return Self::Exists;
         }
-        if any(&["NotFound", "NoSuch"]) && !any(&["NoSuchUpload"]) {
+        if (any(&["NotFound", "NoSuch"]) && !any(&["NoSuchUpload"])) || code == "Gateway.NotAttached" {
             return Self::Missing;
         }
         // A role, a principal or a key that is new is not known everywhere yet.
@@ -341,5 +359,79 @@ impl Class {
             Self::InUse => Some("delete what uses it first; what Landfall made goes by itself in the right order"),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(action: &'static str, code: &str, message: &str) -> (Code, Retry) {
+        let error = item(action, code, message);
+        (error.code(), error.retry_class())
+    }
+
+    #[test]
+    fn an_address_that_is_in_use_is_not_a_question_of_credentials() {
+        let in_use = (Code::DependencyViolation, Retry::NotReady);
+        let release = "ec2:ReleaseAddress";
+        assert_eq!(of(release, "AuthFailure", "You do not have permission to access the specified resource."), in_use);
+        assert_eq!(of(release, "InvalidIPAddress.InUse", "Address is in use"), in_use);
+        let invalid = "AWS was not able to validate the provided access credentials";
+        assert_eq!(of(release, "AuthFailure", invalid).0, Code::PermissionDenied);
+        assert_eq!(of("ec2:AllocateAddress", "AuthFailure", "not authorized").0, Code::PermissionDenied);
+    }
+
+    #[test]
+    fn what_ec2_has_already_is_a_conflict() {
+        for code in [
+            "InvalidSubnet.Conflict",
+            "InvalidGroup.Duplicate",
+            "InvalidPermission.Duplicate",
+            "InvalidLaunchTemplateName.AlreadyExistsException",
+            "RouteAlreadyExists",
+            "FlowLogAlreadyExists",
+            "Resource.AlreadyAssociated",
+        ] {
+            assert_eq!(of("ec2:Create", code, "").0, Code::AlreadyExists, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_ec2_does_not_have_is_missing() {
+        for code in [
+            "InvalidVpcID.NotFound",
+            "InvalidAllocationID.NotFound",
+            "InvalidAssociationID.NotFound",
+            "InvalidRoute.NotFound",
+            "InvalidSecurityGroupRuleId.NotFound",
+            "InvalidVpcEndpointId.NotFound",
+            "InvalidFlowLogId.NotFound",
+            "InvalidLaunchTemplateId.NotFound",
+            "NatGatewayNotFound",
+            "Gateway.NotAttached",
+        ] {
+            assert_eq!(of("ec2:Delete", code, "").0, Code::NotFound, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_passes_by_itself_in_ec2_is_tried_again() {
+        for code in ["DependencyViolation", "InvalidGroup.InUse", "IncorrectState", "InvalidState"] {
+            assert_eq!(of("ec2:Delete", code, "").1, Retry::NotReady, "{code}");
+        }
+        for code in ["VpcLimitExceeded", "AddressLimitExceeded", "RulesPerSecurityGroupLimitExceeded"] {
+            assert_eq!(of("ec2:Create", code, "").0, Code::Quota, "{code}");
+        }
+        assert!(matches!(of("ec2:Create", "RequestLimitExceeded", "").1, Retry::Throttled(_)));
+        assert_eq!(of("ec2:Create", "IdempotentParameterMismatch", "").0, Code::InvalidRequest);
+    }
+
+    #[test]
+    fn an_item_that_failed_keeps_the_clouds_words() {
+        let error = item("ec2:CreateFlowLogs", "400", "LogDestination: logs does not exist.");
+        assert_eq!(error.code(), Code::InvalidRequest);
+        let answer = error.cloud_answer().unwrap();
+        assert_eq!((answer.code.as_str(), answer.message.as_str()), ("400", "LogDestination: logs does not exist."));
     }
 }

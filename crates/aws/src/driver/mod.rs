@@ -8,6 +8,7 @@ mod cloudcontrol;
 mod connection;
 mod denied;
 mod each;
+mod ec2;
 mod error;
 mod kept;
 mod kms;
@@ -138,6 +139,25 @@ fn keeper(api: &Api, of: ResourceType) -> Option<Arc<dyn Driver>> {
             })*
         };
     }
-    keepers![kms::Key, kms::Alias, logs::LogGroup];
+    keepers![
+        ec2::Vpc,
+        ec2::Subnet,
+        ec2::InternetGateway,
+        ec2::Attachment,
+        ec2::Address,
+        ec2::NatGateway,
+        ec2::RouteTable,
+        ec2::Route,
+        ec2::Association,
+        ec2::VpcEndpoint,
+        ec2::FlowLog,
+        ec2::SecurityGroup,
+        ec2::IngressRule,
+        ec2::EgressRule,
+        ec2::LaunchTemplate,
+        kms::Key,
+        kms::Alias,
+        logs::LogGroup,
+    ];
     None
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use landfall_aws::Aws;
 use landfall_aws::live::{Connection, Options};
+use landfall_core::Result;
 use landfall_core::cloud::Cloud as _;
 use landfall_core::driver::{Context, Driver, Drivers as _, Observation, Observed, Operation, Progress, output};
 use landfall_core::plan::unlike;
@@ -106,6 +107,16 @@ impl Bench {
         }
         assert!(made.identity.id.is_some(), "{type_name} has an id");
         made
+    }
+
+    /// One call to create, whatever comes of it.
+    pub(crate) async fn create(&self, made: &Made) -> Result<Operation> {
+        made.driver.create(&self.context(), &made.identity, &made.desired).await
+    }
+
+    /// One call to delete, whatever comes of it.
+    pub(crate) async fn delete(&self, made: &Made) -> Result<Operation> {
+        made.driver.delete(&self.context(), &made.identity).await
     }
 
     async fn finish(&self, made: &Made, operation: Operation) -> Properties {
