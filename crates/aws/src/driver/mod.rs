@@ -8,6 +8,7 @@ mod connection;
 mod denied;
 mod each;
 mod error;
+mod iam;
 mod kept;
 mod kms;
 mod logs;
@@ -110,6 +111,6 @@ fn keeper(api: &Api, of: ResourceType) -> Option<Arc<dyn Driver>> {
             })*
         };
     }
-    keepers![kms::Key, kms::Alias, logs::LogGroup];
+    keepers![iam::Role, iam::RolePolicy, kms::Key, kms::Alias, logs::LogGroup];
     None
 }

@@ -34,6 +34,15 @@ impl Made {
         self.identity.id.as_deref().unwrap()
     }
 
+    pub(crate) fn of(&self) -> &ResourceType {
+        &self.of
+    }
+
+    /// What its driver says of objects of its type.
+    pub(crate) async fn observe(&self, bench: &Bench, these: &[Identity]) -> Vec<Observation> {
+        self.driver.observe(&bench.context(), these).await.unwrap()
+    }
+
     pub(crate) fn output(&self, name: &str) -> Value {
         output(&self.outputs, name)
             .cloned()
