@@ -7,6 +7,7 @@ mod api;
 mod connection;
 mod denied;
 mod each;
+mod eks;
 mod error;
 mod iam;
 mod kept;
@@ -111,6 +112,7 @@ fn keeper(api: &Api, of: ResourceType) -> Option<Arc<dyn Driver>> {
             })*
         };
     }
+    keepers![eks::Cluster, eks::NodeGroup, eks::Addon, eks::AccessEntry, eks::PodIdentityAssociation];
     keepers![iam::Role, iam::RolePolicy, kms::Key, kms::Alias, logs::LogGroup];
     None
 }
