@@ -268,6 +268,9 @@ impl Class {
         if DENIED.contains(&code) || (status == 403 && !any(&["Limit", "Quota"])) {
             return if said(&["cannot be assumed", "unable to assume"]) { Self::NotReady } else { Self::Denied };
         }
+        if let Some(class) = action.starts_with("eks:").then(|| Self::of_eks(code, message, action)).flatten() {
+            return class;
+        }
         if any(&["QuotaExceeded", "LimitExceeded"]) || (code == "LimitExceeded" || code.ends_with("QuotaReached")) {
             return Self::Quota;
         }
@@ -294,7 +297,14 @@ impl Class {
             "role with arn",
             "Unable to assume",
             "permission to assume",
-        ]) {
+            // EKS, of roles that it looks up itself.
+            "Role provided in the request does not exist",
+            "The role with name",
+            "trust relationships of",
+            "Error in role params",
+            "doesn't have the Amazon EKS Managed Policies",
+        ]) || code == "ResourcePropagationDelayException"
+        {
             return Self::NotReady;
         }
         if any(&["DependencyViolation", "DeleteConflict", "InUse", "BucketNotEmpty", "HasAssociations"]) {
@@ -302,7 +312,7 @@ impl Class {
         }
         if any(&["InvalidState", "IncorrectState", "IncorrectInstanceState", "ConcurrentModification", "Conflict"])
             || (code.starts_with("Invalid") && any(&["State"]))
-            || any(&["OperationAborted", "KMSInvalidState", "OperationInProgress"])
+            || any(&["OperationAborted", "KMSInvalidState", "OperationInProgress", "TemporarilyUnmodifiable"])
         {
             return Self::Busy;
         }
@@ -313,6 +323,20 @@ impl Class {
             return Self::Internal;
         }
         Self::Invalid
+    }
+
+    /// EKS says with the same two codes that a name is taken, that something is still used, and that it is busy.
+    fn of_eks(code: &str, message: &str, action: &str) -> Option<Self> {
+        let said = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
+        let busy =
+            said(&["not in ACTIVE", "in progress", "is being", "currently has", "CREATING", "UPDATING", "DELETING"]);
+        match code {
+            "ResourceInUseException" if action.starts_with("eks:Create") && !busy => Some(Self::Exists),
+            "ResourceInUseException" if action.starts_with("eks:Delete") => Some(Self::InUse),
+            "ResourceInUseException" => Some(Self::Busy),
+            "InvalidRequestException" if busy => Some(Self::Busy),
+            _ => None,
+        }
     }
 
     fn code(self) -> Code {
@@ -398,6 +422,42 @@ mod tests {
     }
 
     #[test]
+    fn eks_says_many_things_with_few_codes() {
+        let in_use = "ResourceInUseException";
+        let request = "InvalidRequestException";
+        let parameter = "InvalidParameterException";
+        for (action, code, message, class) in [
+            ("eks:CreateCluster", in_use, "Cluster already exists with name: main", Class::Exists),
+            ("eks:CreateAccessEntry", in_use, "The specified access entry resource is already in use", Class::Exists),
+            ("eks:CreateAddon", in_use, "Cluster main has an update in progress", Class::Busy),
+            ("eks:DeleteCluster", in_use, "Cluster has nodegroups attached", Class::InUse),
+            ("eks:UpdateClusterConfig", in_use, "Cannot UpdateClusterConfig because of an update", Class::Busy),
+            ("eks:CreateNodegroup", request, "Cluster 'main' is not in ACTIVE status", Class::Busy),
+            ("eks:DeleteCluster", request, "Cluster main has deletion protection enabled", Class::Invalid),
+            (
+                "eks:CreatePodIdentityAssociation",
+                parameter,
+                "Role provided in the request does not exist.",
+                Class::NotReady,
+            ),
+            ("eks:CreateNodegroup", parameter, "The role with name nodes cannot be found.", Class::NotReady),
+            ("eks:CreateCluster", parameter, "unsupported Kubernetes version", Class::Invalid),
+            (
+                "eks:CreateAddon",
+                "ResourcePropagationDelayException",
+                "Required resources are still propagating",
+                Class::NotReady,
+            ),
+            ("eks:CreateNodegroup", "ResourceLimitExceededException", "Nodegroups limit exceeded", Class::Quota),
+            ("eks:DescribeCluster", "ResourceNotFoundException", "No cluster found for name: main.", Class::Missing),
+            ("eks:DescribeCluster", "ServerException", "", Class::Internal),
+        ] {
+            let status = if code == "ServerException" { 500 } else { 400 };
+            assert_eq!(Class::of(code, message, status, action), class, "{action} {message}");
+        }
+    }
+
+    #[test]
     fn what_ec2_does_not_have_is_missing() {
         for code in [
             "InvalidVpcID.NotFound",
@@ -433,5 +493,21 @@ mod tests {
         assert_eq!(error.code(), Code::InvalidRequest);
         let answer = error.cloud_answer().unwrap();
         assert_eq!((answer.code.as_str(), answer.message.as_str()), ("400", "LogDestination: logs does not exist."));
+    }
+
+    #[test]
+    fn iam_is_told_apart_by_its_codes() {
+        for (code, message, class) in [
+            ("EntityAlreadyExists", "Role with name nodes already exists.", Class::Exists),
+            ("NoSuchEntity", "The role with name nodes cannot be found.", Class::Missing),
+            ("DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.", Class::InUse),
+            ("EntityTemporarilyUnmodifiable", "Please try again later", Class::Busy),
+            ("ConcurrentModification", "Please try again later", Class::Busy),
+            ("LimitExceeded", "Cannot exceed quota for RolesPerAccount: 1000", Class::Quota),
+            ("MalformedPolicyDocument", "Invalid principal in policy: AWS", Class::NotReady),
+            ("MalformedPolicyDocument", "Syntax errors in policy.", Class::Invalid),
+        ] {
+            assert_eq!(Class::of(code, message, 400, "iam:CreateRole"), class, "{code}");
+        }
     }
 }

@@ -9,7 +9,9 @@ mod connection;
 mod denied;
 mod each;
 mod ec2;
+mod eks;
 mod error;
+mod iam;
 mod kept;
 mod kms;
 mod logs;
@@ -155,9 +157,8 @@ fn keeper(api: &Api, of: ResourceType) -> Option<Arc<dyn Driver>> {
         ec2::IngressRule,
         ec2::EgressRule,
         ec2::LaunchTemplate,
-        kms::Key,
-        kms::Alias,
-        logs::LogGroup,
     ];
+    keepers![eks::Cluster, eks::NodeGroup, eks::Addon, eks::AccessEntry, eks::PodIdentityAssociation];
+    keepers![iam::Role, iam::RolePolicy, kms::Key, kms::Alias, logs::LogGroup];
     None
 }

@@ -29,6 +29,7 @@ pub(super) const ALL: &[ResourceType] = &[
                 "iam:TagRole",
             ],
             read: &[
+                "iam:GetAccountAuthorizationDetails",
                 "iam:GetRole",
                 "iam:ListRoles",
                 "iam:ListRoleTags",
@@ -39,7 +40,6 @@ pub(super) const ALL: &[ResourceType] = &[
             update: &[
                 "iam:UpdateRole",
                 "iam:UpdateAssumeRolePolicy",
-                "iam:UpdateRoleDescription",
                 "iam:AttachRolePolicy",
                 "iam:DetachRolePolicy",
                 "iam:PutRolePolicy",
@@ -49,7 +49,13 @@ pub(super) const ALL: &[ResourceType] = &[
                 "iam:TagRole",
                 "iam:UntagRole",
             ],
-            delete: &["iam:DeleteRole", "iam:DetachRolePolicy", "iam:DeleteRolePolicy"],
+            delete: &[
+                "iam:DeleteRole",
+                "iam:ListAttachedRolePolicies",
+                "iam:DetachRolePolicy",
+                "iam:ListRolePolicies",
+                "iam:DeleteRolePolicy",
+            ],
         },
         quota: Some(Quota { code: "L-FE177D64", name: "Roles per account", default: 1_000 }),
         create: Usual::seconds(1, 2, 15),
@@ -61,7 +67,8 @@ pub(super) const ALL: &[ResourceType] = &[
     ResourceType {
         name: named("AWS::IAM::RolePolicy"),
         identity: IdentityClass::Named(&["RoleName", "PolicyName"]),
-        identifier: "PolicyName",
+        // The name is unique in its role only.
+        outputs: &[Output { name: "Id", shape: Shape::Text("{PolicyName}|{RoleName}") }],
         replaces: &["PolicyName", "RoleName"],
         security: &["PolicyDocument"],
         parents: &[("RoleName", "AWS::IAM::Role")],

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use landfall_aws::Aws;
 use landfall_aws::live::{Connection, Options};
-use landfall_core::Result;
 use landfall_core::cloud::Cloud as _;
 use landfall_core::driver::{Context, Driver, Drivers as _, Observation, Observed, Operation, Progress, output};
 use landfall_core::plan::unlike;
 use landfall_core::resource::{
     Claim, Identity, Marks, Ownership, Properties, ResourceType, StackId, TagStyle, Value, Verb,
 };
+use landfall_core::{Code, Result};
 
 /// A connection to a server, and a stack of its own.
 pub(crate) struct Bench {
@@ -33,6 +33,25 @@ pub(crate) struct Made {
 impl Made {
     pub(crate) fn id(&self) -> &str {
         self.identity.id.as_deref().unwrap()
+    }
+
+    pub(crate) fn of(&self) -> &ResourceType {
+        &self.of
+    }
+
+    /// What its driver says of objects of its type.
+    pub(crate) async fn observe(&self, bench: &Bench, these: &[Identity]) -> Vec<Observation> {
+        self.driver.observe(&bench.context(), these).await.unwrap()
+    }
+
+    /// The code with which its creation is refused.
+    pub(crate) async fn refused(&self, bench: &Bench) -> Code {
+        self.driver.create(&bench.context(), &self.identity, &self.desired).await.unwrap_err().code()
+    }
+
+    /// The code with which its deletion is refused.
+    pub(crate) async fn undeleted(&self, bench: &Bench) -> Code {
+        self.driver.delete(&bench.context(), &self.identity).await.unwrap_err().code()
     }
 
     pub(crate) fn output(&self, name: &str) -> Value {

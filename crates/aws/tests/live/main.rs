@@ -4,5 +4,7 @@
 
 mod bench;
 mod ec2;
+mod eks;
+mod iam;
 mod kms;
 mod logs;

@@ -1,0 +1,216 @@
+//! EKS: clusters, node groups, add-ons, access entries and pod identity associations.
+//!
+//! Sources: the [EKS API](https://docs.aws.amazon.com/eks/latest/APIReference/API_Operations.html). No call describes two
+//! objects, and the lists hold names alone: a census walks through the clusters of the region.
+//!
+//! EKS makes one change of an object at a time. A change has an id, by which
+//! [DescribeUpdate](https://docs.aws.amazon.com/eks/latest/APIReference/API_DescribeUpdate.html) tells how it is getting on,
+//! and while it runs every other one is refused.
+
+mod access;
+mod addon;
+mod cluster;
+mod node_group;
+mod pod_identity;
+
+use std::collections::HashMap;
+
+use aws_sdk_eks::types::{ErrorCode, Update, UpdateStatus};
+use landfall_core::driver::Progress;
+use landfall_core::resource::{Claim, Identity, IdentityClass, Properties, ResourceType, Value};
+use landfall_core::{Code, Error, Result};
+
+pub(super) use access::AccessEntry;
+pub(super) use addon::Addon;
+pub(super) use cluster::Cluster;
+pub(super) use node_group::NodeGroup;
+pub(super) use pod_identity::PodIdentityAssociation;
+
+use super::each::each;
+use super::error::failed;
+use super::kept::{Call, Started};
+use super::wanted::retag;
+
+/// The handle of what has no id of its own: the object's own state tells how it is getting on.
+const STATE: &str = "state";
+
+/// The token of a create: the same each time, as for types that are found again by their token.
+fn token(call: &Call<'_>, at: &Identity) -> Option<String> {
+    let of = ResourceType { identity: IdentityClass::Token, ..ResourceType::DEFAULT };
+    match Claim::of(&of, call.cx.stack, &at.address, at.generation, &Properties::new()) {
+        Claim::Token(token) => Some(token),
+        _ => None,
+    }
+}
+
+/// The two names of what stands in a cluster, as the claim has them, the cluster first. An id holds them with a separator
+/// between them, in the order that `order` puts right.
+fn names(at: &Identity, separator: char, order: impl Fn(String, String) -> (String, String)) -> (String, String) {
+    if let Some((first, second)) = at.id.as_deref().and_then(|id| id.split_once(separator)) {
+        return order(first.to_owned(), second.to_owned());
+    }
+    match &at.claim {
+        Claim::Name(parts) if parts.len() == 2 => (parts[0].clone(), parts[1].clone()),
+        _ => Default::default(),
+    }
+}
+
+/// The clusters of the region.
+async fn clusters(call: &Call<'_>) -> Result<Vec<String>> {
+    let list = call.api.eks.list_clusters().into_paginator().items().send();
+    list.try_collect().await.map_err(failed("eks:ListClusters"))
+}
+
+/// What stands in each cluster of the region, as its cluster and its name. A cluster that goes meanwhile is left out.
+async fn in_clusters<F>(call: &Call<'_>, list: impl Fn(String) -> F) -> Result<Vec<(String, String)>>
+where
+    F: Future<Output = Result<Vec<String>>>,
+{
+    let all = each(clusters(call).await?, |cluster| {
+        let names = list(cluster.clone());
+        async move { Ok(Some(names.await?.into_iter().map(move |name| (cluster.clone(), name)).collect::<Vec<_>>())) }
+    });
+    Ok(all.await?.concat())
+}
+
+/// Tags as they are now.
+fn pairs(tags: Option<&HashMap<String, String>>) -> Vec<(String, String)> {
+    tags.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Makes the tags of an object as they are wanted, which is done when the call returns.
+async fn tag(
+    call: &Call<'_>,
+    arn: Option<&str>,
+    now: Option<&HashMap<String, String>>,
+    wanted: &[(String, String)],
+) -> Result<()> {
+    let arn = arn.unwrap_or_default();
+    let (set, gone) = retag(&pairs(now), wanted);
+    if !set.is_empty() {
+        let tag = call.api.eks.tag_resource().resource_arn(arn).set_tags(Some(set.into_iter().collect()));
+        tag.send().await.map_err(failed("eks:TagResource"))?;
+    }
+    if !gone.is_empty() {
+        let untag = call.api.eks.untag_resource().resource_arn(arn).set_tag_keys(Some(gone));
+        untag.send().await.map_err(failed("eks:UntagResource"))?;
+    }
+    Ok(())
+}
+
+/// A change that was accepted: what it is called, or that the object's state tells how it is getting on.
+fn updating(id: impl Into<String>, update: Option<&Update>) -> Started {
+    let phase = update.and_then(Update::r#type).map_or("UPDATING", |sort| sort.as_str());
+    Started::running(id, phase).handle(update.and_then(Update::id).unwrap_or(STATE))
+}
+
+/// How a change is getting on; `None` when it has been made.
+fn state(update: &Update) -> Option<Progress> {
+    let sort = update.r#type().map_or("an update", |sort| sort.as_str());
+    let params = update.params().iter().map(|param| {
+        let name = param.r#type().map_or("", |name| name.as_str());
+        format!("{name} {}", param.value().unwrap_or_default()).trim().to_owned()
+    });
+    let params = params.collect::<Vec<_>>().join(", ");
+    match update.status() {
+        Some(UpdateStatus::Successful) => None,
+        Some(status @ (UpdateStatus::Failed | UpdateStatus::Cancelled)) => {
+            let errors = update.errors();
+            let words = errors.iter().map(|error| {
+                issue(error.error_code().map(ErrorCode::as_str), error.error_message(), error.resource_ids())
+            });
+            let words = words.collect::<Vec<_>>().join("; ");
+            let quota = errors.iter().any(|error| error.error_code() == Some(&ErrorCode::EniLimitReached));
+            let code = if quota { Code::Quota } else { Code::ProvisioningFailed };
+            let became = if *status == UpdateStatus::Cancelled { "was cancelled" } else { "failed" };
+            let message = [format!("{sort} {became}"), params, words];
+            let message = message.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
+            let error = Error::new(code, message).during("eks:DescribeUpdate");
+            Some(Progress::Failed(error.hint("put right what EKS names, and converge again")))
+        }
+        _ => Some(Progress::Running { phase: sort.to_owned(), message: params }),
+    }
+}
+
+/// What EKS says is wrong, in one line.
+fn issue(code: Option<&str>, message: Option<&str>, ids: &[String]) -> String {
+    let code = code.unwrap_or("Unknown");
+    let message = message.filter(|message| !message.is_empty()).map_or_else(String::new, |text| format!(": {text}"));
+    let ids = if ids.is_empty() { String::new() } else { format!(" ({})", ids.join(", ")) };
+    format!("{code}{message}{ids}")
+}
+
+/// Refuses what would silently not be set: names within a property that the driver does not know.
+fn only(desired: &Properties, property: &str, known: &[&str]) -> Result<()> {
+    let within = desired.get(property).and_then(Value::as_map);
+    match within.and_then(|within| within.keys().find(|name| !known.contains(&name.as_str()))) {
+        None => Ok(()),
+        Some(name) => {
+            Err(Error::new(Code::InvalidRequest, format!("a property that the driver cannot set: {property}.{name}"))
+                .hint(format!("leave it out; it sets {}", known.join(", "))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_eks::types::{ErrorDetail, UpdateParam, UpdateParamType, UpdateType};
+    use landfall_core::properties;
+
+    use super::*;
+
+    fn update(status: UpdateStatus) -> aws_sdk_eks::types::builders::UpdateBuilder {
+        let param = |sort, value: &str| UpdateParam::builder().r#type(sort).value(value).build();
+        Update::builder()
+            .id("u-1")
+            .status(status)
+            .r#type(UpdateType::VersionUpdate)
+            .params(param(UpdateParamType::Version, "1.34"))
+            .params(param(UpdateParamType::PlatformVersion, "eks.3"))
+    }
+
+    #[test]
+    fn an_update_says_what_it_does_until_it_is_done() {
+        let running = state(&update(UpdateStatus::InProgress).build());
+        let Some(Progress::Running { phase, message }) = running else { panic!("{running:?}") };
+        assert_eq!((phase.as_str(), message.as_str()), ("VersionUpdate", "Version 1.34, PlatformVersion eks.3"));
+        assert!(state(&update(UpdateStatus::Successful).build()).is_none());
+    }
+
+    #[test]
+    fn an_update_that_failed_says_why_and_where() {
+        let error = |code, message: &str, id: &str| {
+            ErrorDetail::builder().error_code(code).error_message(message).resource_ids(id).build()
+        };
+        let failed = update(UpdateStatus::Failed)
+            .errors(error(ErrorCode::InsufficientFreeAddresses, "One or more subnets have no addresses", "subnet-1"))
+            .errors(error(ErrorCode::SecurityGroupNotFound, "", "sg-1"))
+            .build();
+        let Some(Progress::Failed(failed)) = state(&failed) else { panic!("it failed") };
+        assert_eq!(failed.code(), Code::ProvisioningFailed);
+        assert_eq!(
+            failed.message(),
+            "VersionUpdate failed: Version 1.34, PlatformVersion eks.3: InsufficientFreeAddresses: One or more subnets \
+             have no addresses (subnet-1); SecurityGroupNotFound (sg-1)"
+        );
+        let quota = update(UpdateStatus::Failed).errors(error(ErrorCode::EniLimitReached, "too many", "eni-1")).build();
+        assert!(matches!(state(&quota), Some(Progress::Failed(error)) if error.code() == Code::Quota));
+        let cancelled = state(&update(UpdateStatus::Cancelled).build());
+        assert!(matches!(cancelled, Some(Progress::Failed(error)) if error.message().contains("was cancelled")));
+    }
+
+    #[test]
+    fn a_change_without_a_name_is_told_by_the_state() {
+        assert_eq!(updating("main", None).handle.as_deref(), Some(STATE));
+        assert_eq!(updating("main", Some(&update(UpdateStatus::InProgress).build())).handle.as_deref(), Some("u-1"));
+    }
+
+    #[test]
+    fn what_would_not_be_set_is_refused() {
+        let desired = properties! { "AccessConfig" => landfall_core::map! { "AuthenticationMode" => "API" } };
+        assert!(only(&desired, "AccessConfig", &["AuthenticationMode"]).is_ok());
+        assert!(only(&desired, "Logging", &[]).is_ok());
+        let refused = only(&desired, "AccessConfig", &["Mode"]).unwrap_err();
+        assert_eq!(refused.message(), "a property that the driver cannot set: AccessConfig.AuthenticationMode");
+    }
+}
