@@ -250,14 +250,23 @@ impl Class {
         if DENIED.contains(&code) || (status == 403 && !any(&["Limit", "Quota"])) {
             return if said(&["cannot be assumed", "unable to assume"]) { Self::NotReady } else { Self::Denied };
         }
-        if any(&["QuotaExceeded", "LimitExceeded"]) || (code == "LimitExceeded" || code.ends_with("QuotaReached")) {
+        if any(&["QuotaExceeded", "LimitExceeded", "TooManyBuckets"])
+            || (any(&["Quota"]) && any(&["Exceeded"]))
+            || (code == "LimitExceeded" || code.ends_with("QuotaReached"))
+        {
             return Self::Quota;
         }
         if code.starts_with("Insufficient") && !code.contains("Privileges") {
             return Self::Capacity;
         }
-        if any(&["AlreadyExists", "AlreadyOwnedByYou", "Duplicate", "AlreadyAssociated", "AlreadyAttached"])
-            || code == "InvalidSubnet.Conflict"
+        if any(&[
+            "AlreadyExists",
+            "ResourceExists",
+            "AlreadyOwnedByYou",
+            "Duplicate",
+            "AlreadyAssociated",
+            "AlreadyAttached",
+        ]) || code == "InvalidSubnet.Conflict"
             || code == "Resource.AlreadyAssociated"
             || said(&["already exists"])
         {
@@ -276,6 +285,8 @@ impl Class {
             "role with arn",
             "Unable to assume",
             "permission to assume",
+            // RDS, of the role that it writes metrics with.
+            "required permissions for: ENHANCED_MONITORING",
         ]) {
             return Self::NotReady;
         }
@@ -285,6 +296,7 @@ impl Class {
         if any(&["InvalidState", "IncorrectState", "IncorrectInstanceState", "ConcurrentModification", "Conflict"])
             || (code.starts_with("Invalid") && any(&["State"]))
             || any(&["OperationAborted", "KMSInvalidState", "OperationInProgress"])
+            || said(&["still has replica regions"])
         {
             return Self::Busy;
         }

@@ -7,11 +7,15 @@ mod api;
 mod connection;
 mod denied;
 mod each;
+mod elasticache;
 mod error;
 mod kept;
 mod kms;
 mod logs;
+mod rds;
+mod s3;
 mod secrets;
+mod secretsmanager;
 mod tagging;
 mod token;
 mod wanted;
@@ -110,6 +114,19 @@ fn keeper(api: &Api, of: ResourceType) -> Option<Arc<dyn Driver>> {
             })*
         };
     }
-    keepers![kms::Key, kms::Alias, logs::LogGroup];
+    keepers![
+        elasticache::ParameterGroup,
+        elasticache::ReplicationGroup,
+        elasticache::SubnetGroup,
+        kms::Key,
+        kms::Alias,
+        logs::LogGroup,
+        rds::Instance,
+        rds::ParameterGroup,
+        rds::SubnetGroup,
+        s3::Bucket,
+        s3::BucketPolicy,
+        secretsmanager::Secret,
+    ];
     None
 }

@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bench;
+mod elasticache;
 mod kms;
 mod logs;
+mod rds;
+mod s3;
+mod secretsmanager;
