@@ -356,3 +356,42 @@ impl Class {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_data_are_what_they_mean() {
+        for (code, message, status, class) in [
+            ("BucketAlreadyExists", "", 409, Class::Exists),
+            ("BucketAlreadyOwnedByYou", "", 409, Class::Exists),
+            ("BucketNotEmpty", "", 409, Class::InUse),
+            ("NoSuchBucket", "", 404, Class::Missing),
+            ("OperationAborted", "", 409, Class::Busy),
+            ("TooManyBuckets", "", 400, Class::Quota),
+            ("ResourceExistsException", "You can't use ClientRequestToken", 400, Class::Exists),
+            ("InvalidRequestException", "You can't delete secret x that still has replica regions", 400, Class::Busy),
+            ("DBInstanceAlreadyExists", "", 400, Class::Exists),
+            ("DBInstanceNotFound", "", 404, Class::Missing),
+            ("InvalidDBInstanceState", "", 400, Class::Busy),
+            ("InvalidDBSubnetGroupStateFault", "", 400, Class::Busy),
+            ("InstanceQuotaExceeded", "", 400, Class::Quota),
+            ("InsufficientDBInstanceCapacity", "", 400, Class::Capacity),
+            ("DBSubnetGroupDoesNotCoverEnoughAZs", "", 400, Class::Invalid),
+            (
+                "InvalidParameterValue",
+                "IAM role ARN value is invalid or does not include the required permissions for: ENHANCED_MONITORING",
+                400,
+                Class::NotReady,
+            ),
+            ("CacheParameterGroupAlreadyExists", "", 400, Class::Exists),
+            ("InvalidReplicationGroupState", "", 400, Class::Busy),
+            ("CacheSubnetGroupInUse", "", 400, Class::InUse),
+            ("NodeQuotaForCustomerExceeded", "", 400, Class::Quota),
+            ("InsufficientCacheClusterCapacity", "", 400, Class::Capacity),
+        ] {
+            assert_eq!(Class::of(code, message, status, "x:Create"), class, "{code}");
+        }
+    }
+}

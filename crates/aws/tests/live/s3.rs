@@ -105,21 +105,21 @@ async fn a_policy_is_put_on_a_bucket_changed_and_taken_off() {
     let Some(bench) = Bench::ministack("s3-policy").await else { return };
     let name = "s3-policy-123456789012-eu-west-1-an";
     let bucket = bench.make("bucket", "AWS::S3::Bucket", named(name)).await;
-    let policy = |effect: &str| {
+    let policy = |transport: &str| {
         map! {
             "Version" => "2012-10-17",
             "Statement" => list![map! {
                 "Sid" => "OnlyOverTls",
-                "Effect" => effect,
+                "Effect" => "Deny",
                 "Principal" => "*",
                 "Action" => "s3:*",
                 "Resource" => list![format!("arn:aws:s3:::{name}")],
-                "Condition" => map! { "Bool" => map! { "aws:SecureTransport" => "false" } },
+                "Condition" => map! { "Bool" => map! { transport => "false" } },
             }],
         }
     };
-    let wanted = properties! { "Bucket" => bucket.id(), "PolicyDocument" => policy("Deny") };
-    let changes = properties! { "PolicyDocument" => policy("Allow") };
+    let wanted = properties! { "Bucket" => bucket.id(), "PolicyDocument" => policy("aws:SecureTransport") };
+    let changes = properties! { "PolicyDocument" => policy("aws:ViaAWSService") };
     bench.lives("policy", "AWS::S3::BucketPolicy", wanted, changes).await;
     bench.unmake(&bucket).await;
 }

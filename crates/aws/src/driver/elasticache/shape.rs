@@ -248,8 +248,8 @@ pub(super) fn shown(group: &ReplicationGroup, name: String) -> Properties {
     shown.show("LogDeliveryConfigurations", Some(deliveries).filter(|all| !all.is_empty()).map(Value::List));
     shown.show("MultiAZEnabled", group.multi_az().map(|status| *status == MultiAzStatus::Enabled));
     shown.show("NetworkType", group.network_type().map(|network| network.as_str()));
-    let nodes = i64::try_from(group.member_clusters().len()).unwrap_or_default();
-    shown.show("NumCacheClusters", Some(nodes).filter(|nodes| *nodes > 0));
+    let nodes: usize = shards.iter().map(|shard| shard.node_group_members().len()).sum();
+    shown.show("NumCacheClusters", i64::try_from(nodes).ok().filter(|nodes| *nodes > 0));
     shown.show("NumNodeGroups", i64::try_from(shards.len()).ok().filter(|shards| *shards > 0));
     let port = shards.first().and_then(|shard| shard.primary_endpoint()).or(group.configuration_endpoint());
     shown.show("Port", port.and_then(|end| end.port()));

@@ -24,8 +24,10 @@ use crate::driver::wanted::{Wanted, is_version, touches};
 const PAGE: usize = 100;
 /// How far back the events go that say why a server failed, in minutes.
 const EVENTS_MINUTES: i32 = 24 * 60;
-/// Handle of an update after which the server is restarted when its new parameter group waits for that.
-const RESTART: &str = "restart";
+/// Handle of an update that gives it this parameter group, and restarts it when the group waits for that.
+const GROUP: &str = "group:";
+/// Handle of a restart for this parameter group.
+const RESTART: &str = "restart:";
 /// Handle of any other update.
 const MODIFY: &str = "modify";
 
@@ -144,17 +146,21 @@ impl Kept for Instance {
         if touches(changed, "Tags") {
             tag(call, now.db_instance_arn().unwrap_or_default(), &desired.tags("Tags")).await?;
         }
-        let regrouped = touches(changed, "DBParameterGroupName");
-        if regrouped && shape::awaits_restart(&now, desired) && shape::is_as(call.of, desired, &now, changed) {
+        let group = desired.text("DBParameterGroupName").filter(|_| touches(changed, "DBParameterGroupName"));
+        if let Some(group) = &group
+            && shape::group(&now, group) == Some("pending-reboot")
+            && shape::is_as(call.of, desired, &now, changed)
+        {
             let reboot = call.api.rds.reboot_db_instance().db_instance_identifier(&id);
             reboot.send().await.map_err(failed("rds:RebootDBInstance"))?;
-            return Ok(Started::running(id, "rebooting").handle(MODIFY));
+            return Ok(Started::running(id, "rebooting").handle(format!("{RESTART}{group}")));
         }
         if changed.iter().all(|path| shape::is_no_call(path)) {
             return call.settled(self, at).await;
         }
         modify(call, &id, &now, desired, changed).await?;
-        Ok(Started::running(id, "modifying").handle(if regrouped { RESTART } else { MODIFY }))
+        let handle = group.map_or_else(|| MODIFY.to_owned(), |group| format!("{GROUP}{group}"));
+        Ok(Started::running(id, "modifying").handle(handle))
     }
 
     async fn delete(&self, call: &Call<'_>, at: &Identity) -> Result<Started> {
@@ -193,13 +199,19 @@ impl Kept for Instance {
         if shape::standing(now.db_instance_status().unwrap_or_default()) != Standing::Ready {
             return Ok(None);
         }
-        Ok(match shape::pending(&now) {
-            Some(what) => Some(running(what)),
-            None if operation.handle.as_deref() == Some(RESTART) && shape::waits(&now, "pending-reboot") => {
-                Some(Progress::Unfinished(shape::outputs(&now)))
-            }
-            None => None,
-        })
+        if let Some(what) = shape::pending(&now) {
+            return Ok(Some(running(what)));
+        }
+        let handle = operation.handle.as_deref().unwrap_or_default();
+        if let Some(group) = handle.strip_prefix(GROUP) {
+            return Ok(match shape::group(&now, group) {
+                None => Some(running("changing the parameter group")),
+                Some("pending-reboot") => Some(Progress::Unfinished(shape::outputs(&now))),
+                Some(_) => None,
+            });
+        }
+        let group = handle.strip_prefix(RESTART).and_then(|group| shape::group(&now, group));
+        Ok((group == Some("pending-reboot")).then(|| running("rebooting")))
     }
 }
 

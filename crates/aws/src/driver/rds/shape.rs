@@ -118,21 +118,15 @@ pub(super) fn pending(now: &DbInstance) -> Option<String> {
     if now.pending_modified_values().is_some_and(|values| *values != nothing) {
         return Some("modifications pending".to_owned());
     }
-    waits(now, "applying").then(|| "applying the parameter group".to_owned())
+    let applying = now.db_parameter_groups().iter().any(|group| group.parameter_apply_status() == Some("applying"));
+    applying.then(|| "applying the parameter group".to_owned())
 }
 
-/// Whether one of its parameter groups is in this state.
-pub(super) fn waits(now: &DbInstance, status: &str) -> bool {
-    now.db_parameter_groups().iter().any(|group| group.parameter_apply_status() == Some(status))
-}
-
-/// Whether it has the wanted parameter group, and the group waits for a restart.
-pub(super) fn awaits_restart(now: &DbInstance, desired: &Properties) -> bool {
-    let wanted = desired.text("DBParameterGroupName").unwrap_or_default();
-    now.db_parameter_groups().iter().any(|group| {
-        group.parameter_apply_status() == Some("pending-reboot")
-            && group.db_parameter_group_name().is_some_and(|name| name.eq_ignore_ascii_case(&wanted))
-    })
+/// How far a parameter group of the server is applied; `None` when the server has another one.
+pub(super) fn group<'a>(now: &'a DbInstance, name: &str) -> Option<&'a str> {
+    let is = |found: Option<&str>| found.is_some_and(|found| found.eq_ignore_ascii_case(name));
+    let group = now.db_parameter_groups().iter().find(|group| is(group.db_parameter_group_name()))?;
+    Some(group.parameter_apply_status().unwrap_or_default())
 }
 
 /// Whether all that has changed and can be seen is as it is wanted.
@@ -282,10 +276,9 @@ mod tests {
             "AllocatedStorage" => "50", "DBInstanceClass" => "db.m7g.large",
         };
         let now = grouped("pending-reboot");
-        assert!(awaits_restart(&now, &wanted));
-        assert!(!awaits_restart(&grouped("in-sync"), &wanted));
-        let other = properties! { "DBParameterGroupName" => "other" };
-        assert!(!awaits_restart(&now, &other));
+        assert_eq!(group(&now, "Tuned"), Some("pending-reboot"));
+        assert_eq!(group(&grouped("in-sync"), "tuned"), Some("in-sync"));
+        assert_eq!(group(&now, "other"), None);
         let changed = ["DBParameterGroupName".to_owned(), "EngineVersion".to_owned()];
         assert!(is_as(&of, &wanted, &now, &changed), "what grew by itself counts as done");
         let more = ["DBParameterGroupName".to_owned(), "DBInstanceClass".to_owned()];
@@ -312,6 +305,9 @@ mod tests {
             .endpoint(endpoint)
             .database_insights_mode("standard".into())
             .monitoring_interval(60)
+            .performance_insights_enabled(true)
+            .performance_insights_kms_key_id("arn:key")
+            .performance_insights_retention_period(7)
             .build();
         let shown = shown(&one, "Main".to_owned());
         let wanted = properties! {
@@ -320,6 +316,9 @@ mod tests {
             "MasterUserSecret" => map! { "KmsKeyId" => "arn:key" },
             "DatabaseInsightsMode" => "standard",
             "MonitoringInterval" => 60,
+            "EnablePerformanceInsights" => true,
+            "PerformanceInsightsKMSKeyId" => "arn:key",
+            "PerformanceInsightsRetentionPeriod" => 7,
             "Port" => "5432",
         };
         let of = crate::types::all().into_iter().find(|of| of.name == "AWS::RDS::DBInstance").unwrap();
