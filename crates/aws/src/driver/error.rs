@@ -159,7 +159,7 @@ impl Answer {
 
     fn error(self) -> Error {
         let code = self.code.clone().unwrap_or_default();
-        let class = Class::of(&code, &self.message, self.status.unwrap_or_default());
+        let class = Class::of(&code, &self.message, self.status.unwrap_or_default(), self.action);
         let answer = CloudAnswer { code: code.clone(), message: self.message.clone(), request: self.request.clone() };
         let error = Error::new(class.code(), class.message().to_owned()).answer(answer);
         let error = match class {
@@ -246,7 +246,7 @@ const DENIED: &[&str] = &[
 ];
 
 impl Class {
-    fn of(code: &str, message: &str, status: u16) -> Self {
+    fn of(code: &str, message: &str, status: u16, action: &str) -> Self {
         let any = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
         let said = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
         // IAM and KMS call a used-up quota what others call too many calls.
@@ -271,14 +271,23 @@ impl Class {
         if let Some(class) = action.starts_with("eks:").then(|| Self::of_eks(code, message, action)).flatten() {
             return class;
         }
-        if any(&["QuotaExceeded", "LimitExceeded"]) || (code == "LimitExceeded" || code.ends_with("QuotaReached")) {
+        if any(&["QuotaExceeded", "LimitExceeded", "TooManyBuckets"])
+            || (any(&["Quota"]) && any(&["Exceeded"]))
+            || (code == "LimitExceeded" || code.ends_with("QuotaReached"))
+        {
             return Self::Quota;
         }
         if code.starts_with("Insufficient") && !code.contains("Privileges") {
             return Self::Capacity;
         }
-        if any(&["AlreadyExists", "AlreadyOwnedByYou", "Duplicate", "AlreadyAssociated", "AlreadyAttached"])
-            || code == "InvalidSubnet.Conflict"
+        if any(&[
+            "AlreadyExists",
+            "ResourceExists",
+            "AlreadyOwnedByYou",
+            "Duplicate",
+            "AlreadyAssociated",
+            "AlreadyAttached",
+        ]) || code == "InvalidSubnet.Conflict"
             || code == "Resource.AlreadyAssociated"
             || said(&["already exists"])
         {
@@ -303,6 +312,8 @@ impl Class {
             "trust relationships of",
             "Error in role params",
             "doesn't have the Amazon EKS Managed Policies",
+            // RDS, of the role that it writes metrics with.
+            "required permissions for: ENHANCED_MONITORING",
         ]) || code == "ResourcePropagationDelayException"
         {
             return Self::NotReady;
@@ -313,6 +324,7 @@ impl Class {
         if any(&["InvalidState", "IncorrectState", "IncorrectInstanceState", "ConcurrentModification", "Conflict"])
             || (code.starts_with("Invalid") && any(&["State"]))
             || any(&["OperationAborted", "KMSInvalidState", "OperationInProgress", "TemporarilyUnmodifiable"])
+            || said(&["still has replica regions"])
         {
             return Self::Busy;
         }
@@ -508,6 +520,40 @@ mod tests {
             ("MalformedPolicyDocument", "Syntax errors in policy.", Class::Invalid),
         ] {
             assert_eq!(Class::of(code, message, 400, "iam:CreateRole"), class, "{code}");
+        }
+    }
+
+    #[test]
+    fn codes_of_data_are_what_they_mean() {
+        for (code, message, status, class) in [
+            ("BucketAlreadyExists", "", 409, Class::Exists),
+            ("BucketAlreadyOwnedByYou", "", 409, Class::Exists),
+            ("BucketNotEmpty", "", 409, Class::InUse),
+            ("NoSuchBucket", "", 404, Class::Missing),
+            ("OperationAborted", "", 409, Class::Busy),
+            ("TooManyBuckets", "", 400, Class::Quota),
+            ("ResourceExistsException", "You can't use ClientRequestToken", 400, Class::Exists),
+            ("InvalidRequestException", "You can't delete secret x that still has replica regions", 400, Class::Busy),
+            ("DBInstanceAlreadyExists", "", 400, Class::Exists),
+            ("DBInstanceNotFound", "", 404, Class::Missing),
+            ("InvalidDBInstanceState", "", 400, Class::Busy),
+            ("InvalidDBSubnetGroupStateFault", "", 400, Class::Busy),
+            ("InstanceQuotaExceeded", "", 400, Class::Quota),
+            ("InsufficientDBInstanceCapacity", "", 400, Class::Capacity),
+            ("DBSubnetGroupDoesNotCoverEnoughAZs", "", 400, Class::Invalid),
+            (
+                "InvalidParameterValue",
+                "IAM role ARN value is invalid or does not include the required permissions for: ENHANCED_MONITORING",
+                400,
+                Class::NotReady,
+            ),
+            ("CacheParameterGroupAlreadyExists", "", 400, Class::Exists),
+            ("InvalidReplicationGroupState", "", 400, Class::Busy),
+            ("CacheSubnetGroupInUse", "", 400, Class::InUse),
+            ("NodeQuotaForCustomerExceeded", "", 400, Class::Quota),
+            ("InsufficientCacheClusterCapacity", "", 400, Class::Capacity),
+        ] {
+            assert_eq!(Class::of(code, message, status, "x:Create"), class, "{code}");
         }
     }
 }

@@ -135,6 +135,25 @@ impl<'a> Which<'a> {
         })
     }
 
+    /// The names, each once, of types whose id is their name: the id where it is known, else the last part of the name.
+    pub(super) fn named(self) -> Vec<String> {
+        let name = |one: &Identity| match (&one.id, &one.claim) {
+            (Some(id), _) => Some(id.clone()),
+            (None, Claim::Name(parts)) => parts.last().cloned(),
+            _ => None,
+        };
+        let mut names: Vec<String> = self.identities().iter().filter_map(name).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// A name as it was asked for, of types whose API answers with names in lower case whatever it was given.
+    pub(super) fn spelled(self, found: &str) -> String {
+        let asked = self.names().filter_map(|parts| parts.last()).find(|name| name.eq_ignore_ascii_case(found));
+        asked.map_or_else(|| found.to_owned(), Clone::clone)
+    }
+
     pub(super) fn identities(self) -> &'a [Identity] {
         match self {
             Self::These(these) => these,

@@ -10,13 +10,17 @@ mod denied;
 mod each;
 mod ec2;
 mod eks;
+mod elasticache;
 mod error;
 mod iam;
 mod kept;
 mod kms;
 mod logs;
 mod preflight;
+mod rds;
+mod s3;
 mod secrets;
+mod secretsmanager;
 mod tagging;
 mod token;
 mod wanted;
@@ -141,24 +145,13 @@ fn keeper(api: &Api, of: ResourceType) -> Option<Arc<dyn Driver>> {
             })*
         };
     }
-    keepers![
-        ec2::Vpc,
-        ec2::Subnet,
-        ec2::InternetGateway,
-        ec2::Attachment,
-        ec2::Address,
-        ec2::NatGateway,
-        ec2::RouteTable,
-        ec2::Route,
-        ec2::Association,
-        ec2::VpcEndpoint,
-        ec2::FlowLog,
-        ec2::SecurityGroup,
-        ec2::IngressRule,
-        ec2::EgressRule,
-        ec2::LaunchTemplate,
-    ];
+    keepers![ec2::Vpc, ec2::Subnet, ec2::InternetGateway, ec2::Attachment, ec2::Address, ec2::NatGateway];
+    keepers![ec2::RouteTable, ec2::Route, ec2::Association, ec2::VpcEndpoint, ec2::FlowLog, ec2::LaunchTemplate];
+    keepers![ec2::SecurityGroup, ec2::IngressRule, ec2::EgressRule];
     keepers![eks::Cluster, eks::NodeGroup, eks::Addon, eks::AccessEntry, eks::PodIdentityAssociation];
+    keepers![elasticache::ParameterGroup, elasticache::ReplicationGroup, elasticache::SubnetGroup];
     keepers![iam::Role, iam::RolePolicy, kms::Key, kms::Alias, logs::LogGroup];
+    keepers![rds::Instance, rds::ParameterGroup, rds::SubnetGroup];
+    keepers![s3::Bucket, s3::BucketPolicy, secretsmanager::Secret];
     None
 }

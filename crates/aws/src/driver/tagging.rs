@@ -28,9 +28,22 @@ pub(super) async fn marked(api: &Api, stack: &StackId, service: &str, sort: &str
     Ok(all.iter().filter_map(|one| name_of(one.resource_arn()?, sort).map(str::to_owned)).collect())
 }
 
-/// What names a thing of this sort in its ARN.
+/// The tags that the index knows of one thing; `None` when it does not know the thing, or knows it without any.
+pub(super) async fn tags(api: &Api, arn: &str) -> Result<Option<Vec<(String, String)>>> {
+    let get = api.tagging.get_resources().resource_arn_list(arn);
+    let answer = get.send().await.map_err(failed("tag:GetResources"))?;
+    let known = answer.resource_tag_mapping_list().iter().find(|one| one.resource_arn() == Some(arn));
+    let tags = known.map(|one| one.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect());
+    Ok(tags.filter(|tags: &Vec<_>| !tags.is_empty()))
+}
+
+/// What names a thing of this sort in its ARN. Buckets alone have no sort: their names stand there bare.
 fn name_of<'a>(arn: &'a str, sort: &str) -> Option<&'a str> {
-    arn.splitn(6, ':').last()?.strip_prefix(sort)?.strip_prefix([':', '/'])
+    let rest = arn.splitn(6, ':').last()?;
+    if sort.is_empty() {
+        return Some(rest).filter(|rest| !rest.contains([':', '/']));
+    }
+    rest.strip_prefix(sort)?.strip_prefix([':', '/'])
 }
 
 #[cfg(test)]
@@ -45,6 +58,8 @@ mod tests {
             ("arn:aws:rds:eu-west-1:123456789012:pg:main", "pg", Some("main")),
             ("arn:aws:rds:eu-west-1:123456789012:pg-cluster:main", "pg", None),
             ("arn:aws:s3:::files", "bucket", None),
+            ("arn:aws:s3:::files", "", Some("files")),
+            ("arn:aws:s3:eu-west-1:123456789012:accesspoint/files", "", None),
         ] {
             assert_eq!(name_of(arn, sort), name, "{arn}");
         }

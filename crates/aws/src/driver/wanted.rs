@@ -11,12 +11,7 @@ pub(super) trait Wanted {
     fn value(&self, path: &str) -> Option<&Value>;
 
     fn text(&self, path: &str) -> Option<String> {
-        match self.value(path)? {
-            Value::Text(text) => Some(text.clone()),
-            Value::Integer(number) => Some(number.to_string()),
-            Value::Bool(flag) => Some(flag.to_string()),
-            _ => None,
-        }
+        plain(self.value(path)?)
     }
 
     /// The text, which the schema requires.
@@ -77,6 +72,9 @@ pub(super) trait Wanted {
         }
     }
 
+    /// Refuses what is neither of these, for it would silently not be set.
+    fn only(&self, known: &[&str]) -> Result<()>;
+
     /// Tags in a list of `{Key, Value}` in this property.
     fn tags(&self, path: &str) -> Vec<(String, String)> {
         let pairs = self.maps(path).into_iter();
@@ -95,6 +93,33 @@ impl Wanted for Properties {
         let (first, rest) = path.split_once('.').unwrap_or((path, ""));
         self.get(first)?.at(rest).filter(|value| **value != Value::Null)
     }
+
+    fn only(&self, known: &[&str]) -> Result<()> {
+        match self.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                Err(Error::new(Code::InvalidRequest, format!("a property that the driver cannot set: {name}"))
+                    .hint(format!("leave it out; beside it there may stand {}", known.join(", "))))
+            }
+        }
+    }
+}
+
+/// A single value as text.
+pub(super) fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+/// Whether the running version is the wanted one, which may be given without its last parts.
+pub(super) fn is_version(wanted: &str, running: Option<&str>) -> bool {
+    running.is_some_and(|running| {
+        running.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
 }
 
 /// Writes what the API shows as properties.
@@ -157,4 +182,15 @@ pub(super) fn retag(now: &[(String, String)], wanted: &[(String, String)]) -> (V
 /// Whether any of the changed paths is this property or lies beneath it.
 pub(super) fn touches(changed: &[String], property: &str) -> bool {
     changed.iter().any(|path| path == property || path.strip_prefix(property).is_some_and(|rest| rest.starts_with('.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_may_be_given_without_its_last_parts() {
+        assert!(is_version("17", Some("17.4")) && is_version("17.4", Some("17.4")));
+        assert!(!is_version("1", Some("17.4")) && !is_version("17.4", Some("17.40")) && !is_version("17", None));
+    }
 }

@@ -74,12 +74,14 @@ pub(super) const ALL: &[ResourceType] = &[
             read: &[
                 "elasticache:DescribeReplicationGroups",
                 "elasticache:DescribeCacheClusters",
+                "elasticache:DescribeEvents",
                 "elasticache:ListTagsForResource",
             ],
             update: &[
                 "elasticache:ModifyReplicationGroup",
                 "elasticache:IncreaseReplicaCount",
                 "elasticache:DecreaseReplicaCount",
+                "elasticache:ModifyReplicationGroupShardConfiguration",
                 "elasticache:AddTagsToResource",
                 "elasticache:RemoveTagsFromResource",
                 "logs:CreateLogDelivery",

@@ -88,7 +88,7 @@ pub(super) const ALL: &[ResourceType] = &[
                 "secretsmanager:CreateSecret",
                 "secretsmanager:TagResource",
             ],
-            read: &["rds:DescribeDBInstances", "rds:ListTagsForResource"],
+            read: &["rds:DescribeDBInstances", "rds:DescribeEvents", "rds:ListTagsForResource"],
             update: &[
                 "rds:ModifyDBInstance",
                 "rds:RebootDBInstance",

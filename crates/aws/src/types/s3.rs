@@ -36,17 +36,19 @@ pub(super) const ALL: &[ResourceType] = &[
         verbs: Verbs {
             create: &[
                 "s3:CreateBucket",
+                "s3:PutBucketCORS",
+                "s3:PutBucketLogging",
                 "s3:PutBucketOwnershipControls",
                 "s3:PutBucketPublicAccessBlock",
                 "s3:PutBucketTagging",
                 "s3:PutBucketVersioning",
                 "s3:PutEncryptionConfiguration",
                 "s3:PutLifecycleConfiguration",
+                "s3:TagResource",
             ],
             read: &[
-                "s3:ListBucket",
-                "s3:ListAllMyBuckets",
-                "s3:GetBucketLocation",
+                "s3:GetBucketCORS",
+                "s3:GetBucketLogging",
                 "s3:GetBucketOwnershipControls",
                 "s3:GetBucketPublicAccessBlock",
                 "s3:GetBucketTagging",
@@ -55,6 +57,8 @@ pub(super) const ALL: &[ResourceType] = &[
                 "s3:GetLifecycleConfiguration",
             ],
             update: &[
+                "s3:PutBucketCORS",
+                "s3:PutBucketLogging",
                 "s3:PutBucketOwnershipControls",
                 "s3:PutBucketPublicAccessBlock",
                 "s3:PutBucketTagging",

@@ -5,6 +5,10 @@
 mod bench;
 mod ec2;
 mod eks;
+mod elasticache;
 mod iam;
 mod kms;
 mod logs;
+mod rds;
+mod s3;
+mod secretsmanager;
