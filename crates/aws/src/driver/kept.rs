@@ -389,11 +389,6 @@ impl<K: Kept> Driver for Keeper<K> {
     }
 }
 
-/// An output that must be there.
-pub(super) fn needed<'a>(outputs: &'a Properties, name: &str) -> Result<&'a str> {
-    output(outputs, name).and_then(landfall_core::resource::Value::as_str).ok_or_else(|| incomplete(name))
-}
-
 /// The cloud's answer lacks what it always has.
 pub(super) fn incomplete(what: &str) -> Error {
     Error::new(Code::OutcomeUnknown, format!("the answer lacks what it always has: {what}")).retry(Retry::Unknown)

@@ -14,8 +14,6 @@ use secrecy::SecretString;
 
 /// How long the signature may be used; the authenticator takes no longer one.
 const EXPIRES: Duration = Duration::from_secs(60);
-/// How long the authenticator accepts a token after it was signed.
-pub(super) const LIFETIME: Duration = Duration::from_secs(14 * 60);
 
 /// A token for a cluster, and until when it may be used.
 pub(super) fn token(
