@@ -19,7 +19,7 @@ use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete};
 use super::super::wanted::{Shown, Wanted, touches};
-use super::{STATE, cluster, in_clusters, issue, names, pairs, state, tag, token, updating};
+use super::{Part, STATE, change, cluster, found, issue, names, pairs, places, state, tag, token, updating};
 
 /// `AWS::EKS::Addon`. Its id is `cluster|addon`.
 #[derive(Debug)]
@@ -51,18 +51,11 @@ impl Kept for Addon {
     }
 
     async fn read(&self, call: &Call<'_>, which: Which<'_>) -> Result<Vec<Seen>> {
-        let mut all: Vec<_> = match which {
-            Which::These(these) => these.iter().map(place).collect(),
-            Which::Marked => {
-                in_clusters(call, async |cluster: String| {
-                    let list = call.api.eks.list_addons().cluster_name(cluster).into_paginator().items().send();
-                    list.try_collect().await.map_err(failed("eks:ListAddons"))
-                })
-                .await?
-            }
-        };
-        all.sort();
-        all.dedup();
+        let all = places(call, which, place, async |cluster: String| {
+            let list = call.api.eks.list_addons().cluster_name(cluster).into_paginator().items().send();
+            list.try_collect().await.map_err(failed("eks:ListAddons"))
+        })
+        .await?;
         each(all, async |(cluster, name): (String, String)| Ok(Some(shown(&describe(call, &cluster, &name).await?))))
             .await
     }
@@ -142,18 +135,9 @@ impl Kept for Addon {
 
     async fn follow(&self, call: &Call<'_>, operation: &Operation) -> Result<Option<Progress>> {
         let (cluster, name) = place(&operation.identity);
-        let handle = operation.handle.as_deref().unwrap_or(STATE);
-        if handle != STATE {
-            let describe = call.api.eks.describe_update().name(&cluster).addon_name(&name).update_id(handle);
-            let update = describe.send().await.map_err(failed("eks:DescribeUpdate"))?.update;
-            if let Some(progress) = state(&update.ok_or_else(|| incomplete("update"))?) {
-                return Ok(Some(progress));
-            }
-        }
-        match describe(call, &cluster, &name).await {
-            Ok(now) => Ok(waiting(&now)),
-            Err(error) if error.code() == Code::NotFound => Ok(None),
-            Err(error) => Err(error),
+        match change(call, operation, &cluster, Part::Addon(&name)).await? {
+            Some(progress) => Ok(Some(progress)),
+            None => Ok(found(describe(call, &cluster, &name).await)?.as_ref().and_then(waiting)),
         }
     }
 }
