@@ -153,7 +153,15 @@ pub(super) const ALL: &[ResourceType] = &[
         parents: &[("ClusterName", "AWS::EKS::Cluster")],
         tags: TagStyle::List("Tags"),
         verbs: Verbs {
-            create: &["eks:CreateAddon", "eks:CreatePodIdentityAssociation", "iam:PassRole", "iam:GetRole", TAG],
+            create: &[
+                "eks:CreateAddon",
+                "eks:DescribeCluster",
+                "eks:DescribeAddonVersions",
+                "eks:CreatePodIdentityAssociation",
+                "iam:PassRole",
+                "iam:GetRole",
+                TAG,
+            ],
             read: &["eks:DescribeAddon", "eks:ListAddons", "eks:DescribePodIdentityAssociation", LIST],
             update: &[
                 "eks:UpdateAddon",
