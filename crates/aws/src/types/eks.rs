@@ -6,6 +6,8 @@ use super::named;
 
 const TAG: &str = "eks:TagResource";
 const UNTAG: &str = "eks:UntagResource";
+/// A census of what stands in clusters walks through them.
+const LIST: &str = "eks:ListClusters";
 /// A certificate authority as EKS gives it: base64 of PEM.
 const CERTIFICATE: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==";
 
@@ -118,7 +120,7 @@ pub(super) const ALL: &[ResourceType] = &[
                 "ec2:RunInstances",
                 TAG,
             ],
-            read: &["eks:DescribeNodegroup", "eks:ListNodegroups"],
+            read: &["eks:DescribeNodegroup", "eks:ListNodegroups", LIST],
             update: &[
                 "eks:UpdateNodegroupConfig",
                 "eks:UpdateNodegroupVersion",
@@ -151,11 +153,21 @@ pub(super) const ALL: &[ResourceType] = &[
         parents: &[("ClusterName", "AWS::EKS::Cluster")],
         tags: TagStyle::List("Tags"),
         verbs: Verbs {
-            create: &["eks:CreateAddon", "eks:CreatePodIdentityAssociation", "iam:PassRole", "iam:GetRole", TAG],
-            read: &["eks:DescribeAddon", "eks:ListAddons", "eks:DescribePodIdentityAssociation"],
+            create: &[
+                "eks:CreateAddon",
+                "eks:DescribeCluster",
+                "eks:DescribeAddonVersions",
+                "eks:CreatePodIdentityAssociation",
+                "iam:PassRole",
+                "iam:GetRole",
+                TAG,
+            ],
+            read: &["eks:DescribeAddon", "eks:ListAddons", "eks:DescribePodIdentityAssociation", LIST],
             update: &[
                 "eks:UpdateAddon",
                 "eks:DescribeUpdate",
+                "eks:DescribeCluster",
+                "eks:DescribeAddonVersions",
                 "eks:CreatePodIdentityAssociation",
                 "eks:UpdatePodIdentityAssociation",
                 "eks:DeletePodIdentityAssociation",
@@ -185,7 +197,7 @@ pub(super) const ALL: &[ResourceType] = &[
         tags: TagStyle::List("Tags"),
         verbs: Verbs {
             create: &["eks:CreateAccessEntry", "eks:AssociateAccessPolicy", TAG],
-            read: &["eks:DescribeAccessEntry", "eks:ListAccessEntries", "eks:ListAssociatedAccessPolicies"],
+            read: &["eks:DescribeAccessEntry", "eks:ListAccessEntries", "eks:ListAssociatedAccessPolicies", LIST],
             update: &["eks:UpdateAccessEntry", "eks:AssociateAccessPolicy", "eks:DisassociateAccessPolicy", TAG, UNTAG],
             delete: &["eks:DeleteAccessEntry"],
         },
@@ -209,7 +221,7 @@ pub(super) const ALL: &[ResourceType] = &[
         tags: TagStyle::List("Tags"),
         verbs: Verbs {
             create: &["eks:CreatePodIdentityAssociation", "iam:PassRole", "iam:GetRole", TAG],
-            read: &["eks:DescribePodIdentityAssociation", "eks:ListPodIdentityAssociations"],
+            read: &["eks:DescribePodIdentityAssociation", "eks:ListPodIdentityAssociations", LIST],
             update: &["eks:UpdatePodIdentityAssociation", "iam:PassRole", "iam:GetRole", TAG, UNTAG],
             delete: &["eks:DeletePodIdentityAssociation"],
         },

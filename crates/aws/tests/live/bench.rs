@@ -45,6 +45,13 @@ impl Made {
         self.driver.observe(&bench.context(), these).await.unwrap()
     }
 
+    /// What the first call of its creation comes to.
+    pub(crate) async fn begin(&mut self, bench: &Bench) -> Operation {
+        let operation = self.driver.create(&bench.context(), &self.identity, &self.desired).await.unwrap();
+        self.identity.id.clone_from(&operation.identity.id);
+        operation
+    }
+
     /// The code with which its creation is refused.
     pub(crate) async fn refused(&self, bench: &Bench) -> Code {
         self.driver.create(&bench.context(), &self.identity, &self.desired).await.unwrap_err().code()

@@ -6,6 +6,7 @@
 //! `UpdateNodegroupVersion` or `DescribeUpdate`. What no server proves is proved of the pure functions beside the drivers:
 //! which change comes next, what an update's state means, how a cluster and a group with everything in them are shown.
 
+use landfall_core::driver::Progress;
 use landfall_core::resource::{Properties, Value};
 use landfall_core::{Code, list, map, properties};
 
@@ -149,6 +150,29 @@ async fn an_access_entry_gets_its_policies_and_loses_those_that_are_not_wanted_a
         ],
     };
     bench.lives("entry", "AWS::EKS::AccessEntry", wanted, changes).await;
+    bench.unmake(&cluster).await;
+}
+
+#[tokio::test]
+async fn an_access_entry_whose_policy_is_refused_is_begun_and_finished_by_an_update() {
+    let Some(bench) = Bench::ministack("eks-begun").await else { return };
+    let cluster = stands(&bench, "eks-begun").await;
+    let policy = |scope: Value| {
+        list![
+            map! { "PolicyArn" => "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy", "AccessScope" => scope }
+        ]
+    };
+    let wanted = properties! {
+        "ClusterName" => cluster.id(),
+        "PrincipalArn" => role("viewers"),
+        "AccessPolicies" => policy(map! { "Type" => "namespace" }),
+    };
+    let mut made = bench.wanted("entry", "AWS::EKS::AccessEntry", wanted);
+    let begun = made.begin(&bench).await;
+    assert!(matches!(begun.progress, Progress::Unfinished(_)), "{:?}", begun.progress);
+    bench.change(&mut made, properties! { "AccessPolicies" => policy(map! { "Type" => "cluster" }) }).await;
+    bench.holds(&made).await;
+    bench.unmake(&made).await;
     bench.unmake(&cluster).await;
 }
 

@@ -1,9 +1,9 @@
 //! Roles on moto, which knows the policies that AWS keeps. It keeps no description where an update of a role leaves it out,
 //! which the driver never does.
 
-use landfall_core::driver::Observation;
+use landfall_core::driver::{Observation, Progress};
 use landfall_core::plan::unlike;
-use landfall_core::resource::{Identity, Properties, Value};
+use landfall_core::resource::{Identity, Ownership, Properties, Value};
 use landfall_core::{list, map, properties};
 
 use crate::bench::Bench;
@@ -126,4 +126,20 @@ async fn policies_of_the_same_name_in_two_roles_are_two() {
     for made in [&first, &one, &two] {
         bench.unmake(made).await;
     }
+}
+
+#[tokio::test]
+async fn a_role_whose_policy_is_missing_is_begun_and_finished_by_an_update() {
+    let Some(bench) = Bench::new("iam-begun").await else { return };
+    let mut wanted = role("iam-begun");
+    wanted.insert("ManagedPolicyArns".into(), [managed("NobodyHasThis")].into());
+    let mut made = bench.wanted("role", "AWS::IAM::Role", wanted);
+    let begun = made.begin(&bench).await;
+    assert!(matches!(begun.progress, Progress::Unfinished(_)), "{:?}", begun.progress);
+    let seen = bench.look(&made).await.unwrap();
+    assert!(matches!(seen.owner, Ownership::Ours(_)), "it bears the marks from its first call on");
+    let all: Properties = made.desired.clone();
+    bench.change(&mut made, all.into_iter().chain(role("iam-begun")).collect()).await;
+    bench.holds(&made).await;
+    bench.unmake(&made).await;
 }

@@ -18,7 +18,7 @@ use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete};
 use super::super::wanted::{Shown, Wanted, touches};
-use super::{in_clusters, names, pairs, tag, token};
+use super::{names, pairs, places, tag, token};
 
 /// `AWS::EKS::AccessEntry`. Its id is `principal|cluster`.
 #[derive(Debug)]
@@ -35,18 +35,11 @@ impl Kept for AccessEntry {
     }
 
     async fn read(&self, call: &Call<'_>, which: Which<'_>) -> Result<Vec<Seen>> {
-        let mut all: Vec<_> = match which {
-            Which::These(these) => these.iter().map(place).collect(),
-            Which::Marked => {
-                in_clusters(call, async |cluster: String| {
-                    let list = call.api.eks.list_access_entries().cluster_name(cluster).into_paginator().items().send();
-                    list.try_collect().await.map_err(failed("eks:ListAccessEntries"))
-                })
-                .await?
-            }
-        };
-        all.sort();
-        all.dedup();
+        let all = places(call, which, place, async |cluster: String| {
+            let list = call.api.eks.list_access_entries().cluster_name(cluster).into_paginator().items().send();
+            list.try_collect().await.map_err(failed("eks:ListAccessEntries"))
+        })
+        .await?;
         each(all, async |(cluster, principal): (String, String)| {
             let entry = describe(call, &cluster, &principal).await?;
             let policies = associated(call, &cluster, &principal).await?;
@@ -88,11 +81,14 @@ impl Kept for AccessEntry {
         let (cluster, principal) = place(at);
         let eks = &call.api.eks;
         if touches(changed, "KubernetesGroups") || touches(changed, "Username") {
+            // What is not said stays as it is, so that no groups are said as none.
+            let none = touches(changed, "KubernetesGroups").then(Vec::new);
+            let groups = desired.texts("KubernetesGroups").or(none);
             let update = eks
                 .update_access_entry()
                 .cluster_name(&cluster)
                 .principal_arn(&principal)
-                .set_kubernetes_groups(Some(desired.texts("KubernetesGroups").unwrap_or_default()))
+                .set_kubernetes_groups(groups)
                 .set_username(desired.text("Username"));
             update.send().await.map_err(failed("eks:UpdateAccessEntry"))?;
         }

@@ -3,7 +3,7 @@
 //! Sources: [CreateAddon](https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAddon.html),
 //! [UpdateAddon](https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateAddon.html) and
 //! [DescribeAddonVersions](https://docs.aws.amazon.com/eks/latest/APIReference/API_DescribeAddonVersions.html). Where no
-//! version is declared, EKS makes an add-on of the default version for the cluster's; an update keeps the version that is
+//! version is declared, an add-on is made in the default version for the cluster's; an update keeps the version that is
 //! there, unless it does not go with the cluster's any more.
 
 use async_trait::async_trait;
@@ -19,7 +19,7 @@ use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete};
 use super::super::wanted::{Shown, Wanted, touches};
-use super::{STATE, cluster, in_clusters, issue, names, pairs, state, tag, token, updating};
+use super::{Part, STATE, change, cluster, found, issue, names, pairs, places, state, tag, token, updating};
 
 /// `AWS::EKS::Addon`. Its id is `cluster|addon`.
 #[derive(Debug)]
@@ -51,33 +51,31 @@ impl Kept for Addon {
     }
 
     async fn read(&self, call: &Call<'_>, which: Which<'_>) -> Result<Vec<Seen>> {
-        let mut all: Vec<_> = match which {
-            Which::These(these) => these.iter().map(place).collect(),
-            Which::Marked => {
-                in_clusters(call, async |cluster: String| {
-                    let list = call.api.eks.list_addons().cluster_name(cluster).into_paginator().items().send();
-                    list.try_collect().await.map_err(failed("eks:ListAddons"))
-                })
-                .await?
-            }
-        };
-        all.sort();
-        all.dedup();
+        let all = places(call, which, place, async |cluster: String| {
+            let list = call.api.eks.list_addons().cluster_name(cluster).into_paginator().items().send();
+            list.try_collect().await.map_err(failed("eks:ListAddons"))
+        })
+        .await?;
         each(all, async |(cluster, name): (String, String)| Ok(Some(shown(&describe(call, &cluster, &name).await?))))
             .await
     }
 
     async fn create(&self, call: &Call<'_>, at: &Identity, desired: &Properties) -> Result<Started> {
         preserving(desired)?;
+        let (cluster, name) = (desired.required("ClusterName")?, desired.required("AddonName")?);
+        let version = match desired.text("AddonVersion") {
+            Some(version) => Some(version),
+            None => fitting(call, &cluster, &name, "").await?,
+        };
         let namespace = desired.text("NamespaceConfig.Namespace");
         let create = call
             .api
             .eks
             .create_addon()
             .set_client_request_token(token(call, at))
-            .cluster_name(desired.required("ClusterName")?)
-            .addon_name(desired.required("AddonName")?)
-            .set_addon_version(desired.text("AddonVersion"))
+            .cluster_name(cluster)
+            .addon_name(name)
+            .set_addon_version(version)
             .set_service_account_role_arn(desired.text("ServiceAccountRoleArn"))
             .set_resolve_conflicts(conflicts(desired))
             .set_configuration_values(configuration(desired))
@@ -107,7 +105,7 @@ impl Kept for Addon {
         }
         let version = match desired.text("AddonVersion") {
             Some(version) => Some(version),
-            None => fitting(call, &now).await?,
+            None => fitting(call, &cluster, &name, now.addon_version().unwrap_or_default()).await?,
         };
         // Associations that are not listed are taken away; when the list is absent, they are left as they are.
         let identities = match identities(desired)? {
@@ -142,18 +140,9 @@ impl Kept for Addon {
 
     async fn follow(&self, call: &Call<'_>, operation: &Operation) -> Result<Option<Progress>> {
         let (cluster, name) = place(&operation.identity);
-        let handle = operation.handle.as_deref().unwrap_or(STATE);
-        if handle != STATE {
-            let describe = call.api.eks.describe_update().name(&cluster).addon_name(&name).update_id(handle);
-            let update = describe.send().await.map_err(failed("eks:DescribeUpdate"))?.update;
-            if let Some(progress) = state(&update.ok_or_else(|| incomplete("update"))?) {
-                return Ok(Some(progress));
-            }
-        }
-        match describe(call, &cluster, &name).await {
-            Ok(now) => Ok(waiting(&now)),
-            Err(error) if error.code() == Code::NotFound => Ok(None),
-            Err(error) => Err(error),
+        match change(call, operation, &cluster, Part::Addon(&name)).await? {
+            Some(progress) => Ok(Some(progress)),
+            None => Ok(found(describe(call, &cluster, &name).await)?.as_ref().and_then(waiting)),
         }
     }
 }
@@ -209,20 +198,20 @@ fn identities(desired: &Properties) -> Result<Option<Vec<AddonPodIdentityAssocia
     all.collect::<Result<Vec<_>>>().map(Some)
 }
 
-/// The version that an update has to name so that the add-on goes with its cluster; `None` keeps the one that is there.
-async fn fitting(call: &Call<'_>, now: &Described) -> Result<Option<String>> {
-    let cluster = cluster::describe(call, now.cluster_name().unwrap_or_default()).await?;
+/// The version that has to be named so that an add-on goes with its cluster; `None` keeps the one that is there `now`.
+async fn fitting(call: &Call<'_>, cluster: &str, name: &str, now: &str) -> Result<Option<String>> {
+    let cluster = cluster::describe(call, cluster).await?;
     let list = call
         .api
         .eks
         .describe_addon_versions()
-        .addon_name(now.addon_name().unwrap_or_default())
+        .addon_name(name)
         .set_kubernetes_version(cluster.version)
         .into_paginator()
         .items()
         .send();
     let all: Vec<AddonInfo> = list.try_collect().await.map_err(failed("eks:DescribeAddonVersions"))?;
-    Ok(chosen(&all, now.addon_version().unwrap_or_default()))
+    Ok(chosen(&all, now))
 }
 
 /// The default version, unless the one that is there is among those that fit.
@@ -291,6 +280,7 @@ mod tests {
             [AddonInfo::builder().addon_versions(version("v3", false)).addon_versions(version("v2", true)).build()];
         assert_eq!(chosen(&all, "v3"), None);
         assert_eq!(chosen(&all, "v1").as_deref(), Some("v2"));
+        assert_eq!(chosen(&all, "").as_deref(), Some("v2"), "of a new one");
         assert_eq!(chosen(&[], "v1"), None);
     }
 

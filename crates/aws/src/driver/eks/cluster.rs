@@ -22,7 +22,7 @@ use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete, running};
 use super::super::wanted::{Shown, Wanted, touches};
-use super::{STATE, clusters, issue, only, pairs, state, tag, token, updating};
+use super::{Part, STATE, change, clusters, found, issue, only, pairs, tag, token, updating};
 
 /// What can be set within a property.
 const WITHIN: &[(&str, &[&str])] = &[
@@ -67,6 +67,7 @@ impl Kept for Cluster {
             Which::These(these) => these.iter().map(name).collect(),
             Which::Marked => clusters(call).await?,
         };
+        names.retain(|name| !name.is_empty());
         names.sort();
         names.dedup();
         each(names, async |name: String| Ok(Some(shown(&describe(call, &name).await?)))).await
@@ -155,15 +156,10 @@ impl Kept for Cluster {
 
     async fn follow(&self, call: &Call<'_>, operation: &Operation) -> Result<Option<Progress>> {
         let name = name(&operation.identity);
-        let handle = operation.handle.as_deref().unwrap_or(STATE);
-        if handle != STATE {
-            let describe = call.api.eks.describe_update().name(&name).update_id(handle);
-            let update = describe.send().await.map_err(failed("eks:DescribeUpdate"))?.update;
-            if let Some(progress) = state(&update.ok_or_else(|| incomplete("update"))?) {
-                return Ok(Some(progress));
-            }
+        if let Some(progress) = change(call, operation, &name, Part::Cluster).await? {
+            return Ok(Some(progress));
         }
-        let now = describe(call, &name).await?;
+        let Some(now) = found(describe(call, &name).await)? else { return Ok(None) };
         Ok(match now.status() {
             Some(ClusterStatus::Active) => Some(Progress::Unfinished(shown(&now).outputs)),
             // The change is made, and the state lags behind.

@@ -16,7 +16,7 @@ mod pod_identity;
 use std::collections::HashMap;
 
 use aws_sdk_eks::types::{ErrorCode, Update, UpdateStatus};
-use landfall_core::driver::Progress;
+use landfall_core::driver::{Operation, Progress};
 use landfall_core::resource::{Claim, Identity, IdentityClass, Properties, ResourceType, Value};
 use landfall_core::{Code, Error, Result};
 
@@ -28,7 +28,7 @@ pub(super) use pod_identity::PodIdentityAssociation;
 
 use super::each::each;
 use super::error::failed;
-use super::kept::{Call, Started};
+use super::kept::{Call, Started, Which, incomplete};
 use super::wanted::retag;
 
 /// The handle of what has no id of its own: the object's own state tells how it is getting on.
@@ -73,6 +73,26 @@ where
     Ok(all.await?.concat())
 }
 
+/// What is to be read, as its cluster and its name, each once.
+async fn places<F>(
+    call: &Call<'_>,
+    which: Which<'_>,
+    place: impl Fn(&Identity) -> (String, String),
+    list: impl Fn(String) -> F,
+) -> Result<Vec<(String, String)>>
+where
+    F: Future<Output = Result<Vec<String>>>,
+{
+    let mut all = match which {
+        Which::These(these) => these.iter().map(place).collect(),
+        Which::Marked => in_clusters(call, list).await?,
+    };
+    all.retain(|(cluster, name)| !cluster.is_empty() && !name.is_empty());
+    all.sort();
+    all.dedup();
+    Ok(all)
+}
+
 /// Tags as they are now.
 fn pairs(tags: Option<&HashMap<String, String>>) -> Vec<(String, String)> {
     tags.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
@@ -102,6 +122,38 @@ async fn tag(
 fn updating(id: impl Into<String>, update: Option<&Update>) -> Started {
     let phase = update.and_then(Update::r#type).map_or("UPDATING", |sort| sort.as_str());
     Started::running(id, phase).handle(update.and_then(Update::id).unwrap_or(STATE))
+}
+
+/// What was found, if anything.
+fn found<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.code() == Code::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What an update is an update of, besides its cluster.
+enum Part<'a> {
+    Cluster,
+    NodeGroup(&'a str),
+    Addon(&'a str),
+}
+
+/// How an operation's change is getting on; `None` when it has been made, when EKS does not know it any more, and when it
+/// has no id.
+async fn change(call: &Call<'_>, operation: &Operation, cluster: &str, part: Part<'_>) -> Result<Option<Progress>> {
+    let Some(id) = operation.handle.as_deref().filter(|handle| *handle != STATE) else { return Ok(None) };
+    let describe = call.api.eks.describe_update().name(cluster).update_id(id);
+    let describe = match part {
+        Part::Cluster => describe,
+        Part::NodeGroup(name) => describe.nodegroup_name(name),
+        Part::Addon(name) => describe.addon_name(name),
+    };
+    match found(describe.send().await.map_err(failed("eks:DescribeUpdate")))? {
+        Some(described) => Ok(state(&described.update.ok_or_else(|| incomplete("update"))?)),
+        None => Ok(None),
+    }
 }
 
 /// How a change is getting on; `None` when it has been made.

@@ -22,7 +22,7 @@ use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete};
 use super::super::wanted::{Shown, Wanted, touches};
-use super::{STATE, in_clusters, issue, names, state, tag, token, updating};
+use super::{Part, STATE, change, found, issue, names, places, state, tag, token, updating};
 
 /// `AWS::EKS::Nodegroup`. Its id is `cluster/group`.
 #[derive(Debug)]
@@ -58,18 +58,11 @@ impl Kept for NodeGroup {
     }
 
     async fn read(&self, call: &Call<'_>, which: Which<'_>) -> Result<Vec<Seen>> {
-        let mut all: Vec<_> = match which {
-            Which::These(these) => these.iter().map(place).collect(),
-            Which::Marked => {
-                in_clusters(call, async |cluster: String| {
-                    let list = call.api.eks.list_nodegroups().cluster_name(cluster).into_paginator().items().send();
-                    list.try_collect().await.map_err(failed("eks:ListNodegroups"))
-                })
-                .await?
-            }
-        };
-        all.sort();
-        all.dedup();
+        let all = places(call, which, place, async |cluster: String| {
+            let list = call.api.eks.list_nodegroups().cluster_name(cluster).into_paginator().items().send();
+            list.try_collect().await.map_err(failed("eks:ListNodegroups"))
+        })
+        .await?;
         each(all, async |(cluster, name): (String, String)| Ok(Some(shown(&describe(call, &cluster, &name).await?))))
             .await
     }
@@ -129,7 +122,10 @@ impl Kept for NodeGroup {
             tag(call, now.nodegroup_arn(), now.tags(), &desired.tag_map("Tags")).await?;
         }
         let seen = shown(&now);
-        if matches!(now.status(), Some(NodegroupStatus::Creating | NodegroupStatus::Updating)) {
+        if matches!(
+            now.status(),
+            Some(NodegroupStatus::Creating | NodegroupStatus::Updating | NodegroupStatus::Deleting)
+        ) {
             // Whoever started that is not known here; what is wanted comes after it.
             return Ok(Started::running(seen.id, status(&now)).handle(STATE));
         }
@@ -153,19 +149,10 @@ impl Kept for NodeGroup {
 
     async fn follow(&self, call: &Call<'_>, operation: &Operation) -> Result<Option<Progress>> {
         let (cluster, name) = place(&operation.identity);
-        let handle = operation.handle.as_deref().unwrap_or(STATE);
-        if handle != STATE {
-            let describe = call.api.eks.describe_update().name(&cluster).nodegroup_name(&name).update_id(handle);
-            let update = describe.send().await.map_err(failed("eks:DescribeUpdate"))?.update;
-            if let Some(progress) = state(&update.ok_or_else(|| incomplete("update"))?) {
-                return Ok(Some(progress));
-            }
+        if let Some(progress) = change(call, operation, &cluster, Part::NodeGroup(&name)).await? {
+            return Ok(Some(progress));
         }
-        let now = match describe(call, &cluster, &name).await {
-            Ok(now) => now,
-            Err(error) if error.code() == Code::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(now) = found(describe(call, &cluster, &name).await)? else { return Ok(None) };
         Ok(progress(&now, operation.verb == Verb::Create))
     }
 }
@@ -394,7 +381,12 @@ fn failure(group: &Nodegroup) -> Error {
     let (code, hint) = all.iter().find_map(sort).unwrap_or((Code::ProvisioningFailed, "put right what EKS names"));
     let words = issues(group);
     let words = if words.is_empty() { "EKS gives no reason".to_owned() } else { words };
-    Error::new(code, format!("{}: {words}", status(group))).during("eks:CreateNodegroup").hint(hint)
+    let error = Error::new(code, format!("{}: {words}", status(group))).hint(hint);
+    match group.status() {
+        Some(NodegroupStatus::CreateFailed) => error.during("eks:CreateNodegroup"),
+        Some(NodegroupStatus::DeleteFailed) => error.during("eks:DeleteNodegroup"),
+        _ => error,
+    }
 }
 
 /// The code for an issue, and the way out of it; `None` when nothing more is known than what EKS says.
