@@ -25,7 +25,12 @@ pub(super) const ALL: &[ResourceType] = &[
         tags: TagStyle::List("Tags"),
         verbs: Verbs {
             create: &["ec2:CreateVpc", "ec2:ModifyVpcAttribute", TAG],
-            read: &["ec2:DescribeVpcs", "ec2:DescribeVpcAttribute"],
+            read: &[
+                "ec2:DescribeVpcs",
+                "ec2:DescribeVpcAttribute",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeNetworkAcls",
+            ],
             update: &["ec2:ModifyVpcAttribute", TAG, UNTAG],
             delete: &["ec2:DeleteVpc"],
         },
@@ -197,7 +202,7 @@ pub(super) const ALL: &[ResourceType] = &[
         verbs: Verbs {
             create: &["ec2:AssociateRouteTable"],
             read: &["ec2:DescribeRouteTables"],
-            update: &[],
+            update: &["ec2:ReplaceRouteTableAssociation"],
             delete: &["ec2:DisassociateRouteTable"],
         },
         ..ResourceType::DEFAULT
@@ -278,6 +283,7 @@ pub(super) const ALL: &[ResourceType] = &[
                 "ec2:AuthorizeSecurityGroupIngress",
                 "ec2:AuthorizeSecurityGroupEgress",
                 "ec2:RevokeSecurityGroupEgress",
+                "ec2:DescribeSecurityGroupRules",
                 TAG,
             ],
             read: &["ec2:DescribeSecurityGroups"],
@@ -286,6 +292,9 @@ pub(super) const ALL: &[ResourceType] = &[
                 "ec2:AuthorizeSecurityGroupEgress",
                 "ec2:RevokeSecurityGroupIngress",
                 "ec2:RevokeSecurityGroupEgress",
+                "ec2:DescribeSecurityGroupRules",
+                "ec2:UpdateSecurityGroupRuleDescriptionsIngress",
+                "ec2:UpdateSecurityGroupRuleDescriptionsEgress",
                 TAG,
                 UNTAG,
             ],

@@ -230,7 +230,8 @@ impl Bench {
         let census = made.driver.census(&self.context(), &[made.of.name.to_string()]).await.unwrap();
         assert!(census.iter().all(|found| found.id != made.id()), "{} is out of the census", made.of.name);
         let again = made.driver.delete(&self.context(), &made.identity).await.unwrap();
-        assert!(matches!((again.verb, &again.progress), (Verb::Delete, Progress::Done(_))), "{:?}", again.progress);
+        assert_eq!(again.verb, Verb::Delete);
+        self.finish(made, again).await;
     }
 
     /// The whole life of an object: made, seen as it is wanted, changed in place, seen again, and deleted.

@@ -156,9 +156,30 @@ fn shown(endpoint: &Model) -> Option<Seen> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::types::{LastError, State};
+    use aws_sdk_ec2::types::{LastError, SecurityGroupIdentifier, State};
+    use landfall_core::{list, map};
 
     use super::*;
+
+    #[test]
+    fn an_endpoint_shows_its_policy_and_who_reaches_it() {
+        let group = SecurityGroupIdentifier::builder().group_id("sg-1").group_name("nodes").build();
+        let model = Model::builder()
+            .vpc_endpoint_id("vpce-1")
+            .vpc_endpoint_type(VpcEndpointType::Interface)
+            .policy_document(r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*"}]}"#)
+            .groups(group)
+            .private_dns_enabled(true);
+        let properties = shown(&model.build()).unwrap().properties;
+        let policy = map! {
+            "Version" => "2012-10-17",
+            "Statement" => list![map! { "Effect" => "Allow", "Action" => "s3:*" }],
+        };
+        assert_eq!(properties.get("PolicyDocument"), Some(&policy));
+        assert_eq!(properties.get("SecurityGroupIds"), Some(&["sg-1"].into()));
+        assert_eq!(properties.get("PrivateDnsEnabled"), Some(&true.into()));
+        assert_eq!(properties.get("RouteTableIds"), None);
+    }
 
     #[test]
     fn states_are_read_however_they_are_written() {

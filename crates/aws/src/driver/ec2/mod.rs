@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification, UnsuccessfulItem};
 use landfall_core::driver::Health;
-use landfall_core::resource::{Claim, Identity, Properties, RESERVED_PREFIX, TagStyle, Value};
+use landfall_core::resource::{Claim, Identity, Properties, RESERVED_PREFIX, StackId, TagStyle, Value};
 use landfall_core::{Code, Error, Result, Retry};
 
 pub(super) use endpoint::VpcEndpoint;
@@ -63,9 +63,16 @@ fn filter<T: Into<String>>(name: impl Into<String>, values: impl IntoIterator<It
 ///
 /// Values are asked for with `or` within a filter, so that a few more objects may answer than are meant.
 fn asked(call: &Call<'_>, which: Which<'_>, id: &str, tuple: &[(&str, &str)]) -> Vec<Vec<Filter>> {
-    let stack = || filter(format!("tag:{RESERVED_PREFIX}stack"), [call.cx.stack.to_string()]);
+    match which {
+        Which::Marked if call.of.tags == TagStyle::None => Vec::new(),
+        _ => questions(call.cx.stack, which, id, tuple),
+    }
+}
+
+fn questions(stack: &StackId, which: Which<'_>, id: &str, tuple: &[(&str, &str)]) -> Vec<Vec<Filter>> {
+    let stack = || filter(format!("tag:{RESERVED_PREFIX}stack"), [stack.to_string()]);
     if matches!(which, Which::Marked) {
-        return if call.of.tags == TagStyle::None { Vec::new() } else { vec![vec![stack()]] };
+        return vec![vec![stack()]];
     }
     let mut all: Vec<_> = which.ids().chunks(VALUES).map(|ids| vec![filter(id, ids.iter().copied())]).collect();
     let unknown: Vec<&Identity> = which.unknown().collect();
@@ -209,6 +216,41 @@ mod tests {
 
     fn texts<const N: usize>(all: [&str; N]) -> Vec<String> {
         all.map(str::to_owned).to_vec()
+    }
+
+    fn identity(number: usize, id: Option<String>) -> Identity {
+        let range = Value::from(format!("10.0.{number}.0/24"));
+        Identity {
+            address: format!("aws/test/it/subnet-{number}").parse().unwrap(),
+            type_name: "AWS::EC2::Subnet".to_owned(),
+            generation: 0,
+            id,
+            claim: Claim::Tuple(vec![("VpcId".to_owned(), "vpc-1".into()), ("CidrBlock".to_owned(), range)]),
+            cluster: None,
+        }
+    }
+
+    fn shape(questions: &[Vec<Filter>]) -> Vec<Vec<(&str, usize)>> {
+        let one = |filter: &'_ Filter| filter.values().len();
+        let all = questions.iter();
+        all.map(|filters| filters.iter().map(|filter| (filter.name().unwrap(), one(filter))).collect()).collect()
+    }
+
+    #[test]
+    fn two_hundred_objects_are_read_by_one_call() {
+        let stack = StackId::new("ec2", "test");
+        let known = (0..450).map(|number| identity(number, Some(format!("subnet-{number}"))));
+        let all: Vec<Identity> = known.chain((450..700).map(|number| identity(number, None))).collect();
+        let tuple = [("VpcId", "vpc-id"), ("CidrBlock", "cidr-block")];
+        let by_tuple = questions(&stack, Which::These(&all), "subnet-id", &tuple);
+        let ids = |count| vec![("subnet-id", count)];
+        let tuples = |count| vec![("vpc-id", 1), ("cidr-block", count)];
+        assert_eq!(shape(&by_tuple), [ids(200), ids(200), ids(50), tuples(200), tuples(50)]);
+        let by_marks = questions(&stack, Which::These(&all[450..]), "subnet-id", &[]);
+        let marks = |count| vec![("tag:landfall:stack", 1), ("tag:landfall:address", count)];
+        assert_eq!(shape(&by_marks), [marks(200), marks(50)]);
+        assert_eq!(shape(&questions(&stack, Which::Marked, "subnet-id", &tuple)), [[("tag:landfall:stack", 1)]]);
+        assert!(questions(&stack, Which::These(&[]), "subnet-id", &tuple).is_empty(), "nothing asks for everything");
     }
 
     #[test]

@@ -94,17 +94,22 @@ impl Kept for Subnet {
         desired: &Properties,
         changed: &[String],
     ) -> Result<Started> {
-        retagged(call, self, at, desired, changed).await?;
+        let now = retagged(call, self, at, desired, changed).await?.properties;
         // A change of the whole property is a change of each of its parts.
         let touched = |name: &str| {
             let whole = name.split_once('.').is_some_and(|(outer, _)| changed.iter().any(|path| path == outer));
             whole || touches(changed, name)
         };
+        // What is as it should be is not set again: some attributes have no meaning for some subnets.
         for name in ATTRIBUTES.into_iter().filter(|name| touched(name)) {
-            switch(call, id(at), name, desired.flag(name).unwrap_or_default()).await?;
+            let wanted = desired.flag(name).unwrap_or_default();
+            if now.flag(name).unwrap_or_default() != wanted {
+                switch(call, id(at), name, wanted).await?;
+            }
         }
-        if touched(HOSTNAME_TYPE) {
-            hostname_type(call, id(at), desired.text(HOSTNAME_TYPE).as_deref().unwrap_or("ip-name")).await?;
+        let wanted = desired.text(HOSTNAME_TYPE).unwrap_or_else(|| "ip-name".to_owned());
+        if touched(HOSTNAME_TYPE) && now.text(HOSTNAME_TYPE).is_some_and(|now| now != wanted) {
+            hostname_type(call, id(at), &wanted).await?;
         }
         Ok(outcome(call, self, at).await)
     }
@@ -171,4 +176,38 @@ fn shown(subnet: &Model) -> Seen {
         ("CidrBlock", subnet.cidr_block()),
     ]);
     Seen { id: subnet.subnet_id().unwrap_or_default().to_owned(), properties, outputs, health }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::PrivateDnsNameOptionsOnLaunch;
+
+    use super::*;
+
+    #[test]
+    fn every_attribute_that_can_be_switched_is_shown() {
+        let names = PrivateDnsNameOptionsOnLaunch::builder()
+            .enable_resource_name_dns_aaaa_record(true)
+            .enable_resource_name_dns_a_record(true)
+            .hostname_type(HostnameType::ResourceName);
+        let model = Model::builder()
+            .assign_ipv6_address_on_creation(true)
+            .enable_dns64(true)
+            .map_public_ip_on_launch(true)
+            .private_dns_name_options_on_launch(names.build());
+        let seen = shown(&model.build());
+        for name in ATTRIBUTES {
+            assert_eq!(seen.properties.flag(name), Some(true), "{name}");
+        }
+        assert_eq!(seen.properties.text(HOSTNAME_TYPE).as_deref(), Some("resource-name"));
+    }
+
+    #[test]
+    fn a_subnet_follows_its_state() {
+        let health = |state: &str| shown(&Model::builder().state(SubnetState::from(state)).build()).health;
+        assert_eq!(health("available"), Health::Ready);
+        assert_eq!(health("pending"), Health::Busy("pending".to_owned()));
+        let reason = "the subnet's state is failed-insufficient-capacity".to_owned();
+        assert_eq!(health("failed-insufficient-capacity"), Health::Failed(reason));
+    }
 }
