@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use landfall_core::driver::{Context, Driver, Found, Health, Observation, Observed, Operation, Progress, output};
+use landfall_core::driver::{Context, Driver, Found, Health, Observation, Observed, Operation, Progress};
 use landfall_core::resource::{Claim, Identity, Marks, Ownership, Properties, ResourceType, TagStyle, Verb};
 use landfall_core::{Code, Error, Result, Retry};
 

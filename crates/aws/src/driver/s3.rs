@@ -336,18 +336,24 @@ fn set_or_not<T>(answer: Result<T>, code: &str) -> Result<Option<T>> {
     }
 }
 
-/// The same error, or one that says in words that the bucket stands in another region, or belongs to another account.
+/// The same error, or one that says in words that the bucket stands in another region, or belongs to another account. One of
+/// this account's own is `BucketAlreadyOwnedByYou`.
 fn elsewhere(call: &Call<'_>, name: &str, error: Error) -> Error {
-    let code = error.cloud_answer().map(|answer| answer.code.clone()).unwrap_or_default();
-    match code.as_str() {
+    in_words(&call.api.target.region, name, error)
+}
+
+fn in_words(region: &str, name: &str, error: Error) -> Error {
+    let Some(answer) = error.cloud_answer().cloned() else { return error };
+    match answer.code.as_str() {
         "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed" => {
-            let region = &call.api.target.region;
             let message = format!("a bucket of this name stands in another region than {region}: {name}");
-            let said = error.cloud_answer().cloned();
-            let error = Error::new(Code::WrongTarget, message).hint("choose another name, or connect to its region");
-            said.into_iter().fold(error, Error::answer)
+            let hint = "choose another name, or connect to the bucket's region";
+            Error::new(Code::WrongTarget, message).hint(hint).answer(answer)
         }
-        "BucketAlreadyExists" => error.hint("another account has a bucket of this name: choose another name"),
+        "BucketAlreadyExists" => {
+            let message = format!("another account has a bucket of this name: {name}");
+            Error::new(Code::ForeignResource, message).hint("choose another name").answer(answer)
+        }
         _ => error,
     }
 }
@@ -416,4 +422,26 @@ fn policy(name: &str, document: Option<&str>) -> Seen {
     let mut outputs = Properties::new();
     outputs.show("Bucket", Some(name));
     Seen { id: name.to_owned(), properties, outputs, health: Health::Ready }
+}
+
+#[cfg(test)]
+mod tests {
+    use landfall_core::error::CloudAnswer;
+
+    use super::*;
+
+    #[test]
+    fn a_bucket_elsewhere_is_said_to_be_there() {
+        let said = |code: &str| {
+            let answer = CloudAnswer { code: code.to_owned(), message: String::new(), request: None };
+            in_words("eu-west-1", "files", Error::new(Code::InvalidRequest, "refused").answer(answer))
+        };
+        for code in ["PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"] {
+            assert_eq!(said(code).code(), Code::WrongTarget, "{code}");
+        }
+        let foreign = said("BucketAlreadyExists");
+        assert_eq!(foreign.code(), Code::ForeignResource);
+        assert!(foreign.to_string().contains("files"), "{foreign}");
+        assert_eq!(said("InvalidBucketName").code(), Code::InvalidRequest);
+    }
 }

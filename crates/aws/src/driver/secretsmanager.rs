@@ -199,9 +199,8 @@ fn in_template(wanted: &Properties, drawn: SecretString) -> Result<SecretString>
     };
     let Ok(serde_json::Value::Object(mut all)) = serde_json::from_str(&template) else {
         let message = "GenerateSecretString.SecretStringTemplate is no JSON object";
-        return Err(
-            Error::new(Code::InvalidRequest, message).hint("write it as JSON, such as {\"username\": \"admin\"}")
-        );
+        return Err(Error::new(Code::InvalidRequest, message)
+            .hint("write the keys that stand beside the password as a JSON object"));
     };
     all.insert(key, drawn.expose_secret().into());
     Ok(SecretString::from(serde_json::Value::Object(all).to_string()))

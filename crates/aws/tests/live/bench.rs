@@ -82,23 +82,24 @@ pub(crate) fn server(variable: &str) -> Option<String> {
 impl Bench {
     /// On moto. `None` when it is not there.
     pub(crate) async fn new(stack: &str) -> Option<Self> {
-        Self::on("LANDFALL_TEST_MOTO", stack).await
+        Self::on("LANDFALL_TEST_MOTO", "eu-west-1", stack).await
     }
 
     /// On ministack, which has what moto lacks.
     pub(crate) async fn ministack(stack: &str) -> Option<Self> {
-        Self::on("LANDFALL_TEST_MINISTACK", stack).await
+        Self::ministack_in("eu-west-1", stack).await
     }
 
-    async fn on(variable: &str, stack: &str) -> Option<Self> {
+    /// On ministack in another region, where its API does other things there.
+    pub(crate) async fn ministack_in(region: &str, stack: &str) -> Option<Self> {
+        Self::on("LANDFALL_TEST_MINISTACK", region, stack).await
+    }
+
+    async fn on(variable: &str, region: &str, stack: &str) -> Option<Self> {
         let url = server(variable)?;
         let options = Options::key("AKIAIOSFODNN7EXAMPLE", "secret".into()).emulator(url.parse().unwrap());
-        Some(Self::with(stack, options).await)
-    }
-
-    async fn with(stack: &str, options: Options) -> Self {
-        let connection = Aws::new("eu-west-1").connect(options).await.unwrap();
-        Self { connection, stack: StackId::new(stack, "test"), team: "platform & co" }
+        let connection = Aws::new(region).connect(options).await.unwrap();
+        Some(Self { connection, stack: StackId::new(stack, "test"), team: "platform & co" })
     }
 
     /// With a user's tag of plain letters, for a server that does not escape others in its answers.
@@ -109,10 +110,6 @@ impl Bench {
 
     pub(crate) fn context(&self) -> Context<'_> {
         Context { stack: &self.stack, target: self.connection.target(), timeout: Duration::from_secs(30) }
-    }
-
-    pub(crate) fn stack(&self) -> &StackId {
-        &self.stack
     }
 
     /// An object that is not made yet: its identity, its properties with marks and tags.

@@ -101,6 +101,21 @@ async fn a_bucket_that_stands_already_is_looked_at_and_not_taken() {
 }
 
 #[tokio::test]
+async fn where_a_create_of_a_bucket_that_stands_succeeds_it_is_not_taken_either() {
+    let Some(one) = Bench::ministack_in("us-east-1", "s3-one").await else { return };
+    let Some(other) = Bench::ministack_in("us-east-1", "s3-other").await else { return };
+    let name = "s3-one-123456789012-us-east-1-an";
+    let theirs = one.make("bucket", "AWS::S3::Bucket", named(name)).await;
+    one.holds(&theirs).await;
+    let ours = other.wanted("bucket", "AWS::S3::Bucket", named(name));
+    let driver = landfall_core::driver::Drivers::driver(&other.connection, "AWS::S3::Bucket").unwrap();
+    let error = driver.create(&other.context(), &ours.identity, &ours.desired).await.unwrap_err();
+    assert_eq!(error.code(), Code::AlreadyExists, "{error}");
+    one.holds(&theirs).await;
+    one.unmake(&theirs).await;
+}
+
+#[tokio::test]
 async fn a_policy_is_put_on_a_bucket_changed_and_taken_off() {
     let Some(bench) = Bench::ministack("s3-policy").await else { return };
     let name = "s3-policy-123456789012-eu-west-1-an";
