@@ -19,6 +19,8 @@ struct State {
     /// Where else some calls go: a part of the path or of the target, and the server.
     elsewhere: Vec<(&'static str, String)>,
     inner: Mutex<Inner>,
+    /// Held by whoever makes something with a token.
+    creating: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -30,6 +32,8 @@ struct Inner {
     tokens: BTreeMap<(String, String), (String, Answer)>,
     /// What to do at which call, once.
     blow: Option<Blow>,
+    /// The account whose calls these are, for moto.
+    account: Option<String>,
 }
 
 type Blow = (usize, Moment, Box<dyn FnOnce() + Send>);
@@ -94,6 +98,7 @@ impl Proxy {
             server: authority(server),
             elsewhere: elsewhere.iter().map(|(part, server)| (*part, authority(server))).collect(),
             inner: Mutex::default(),
+            creating: Mutex::default(),
         });
         let shared = state.clone();
         std::thread::spawn(move || {
@@ -103,6 +108,11 @@ impl Proxy {
             }
         });
         Self { url, state }
+    }
+
+    /// Has an account of its own on moto, with quotas of its own.
+    pub(crate) fn in_account(&self, account: String) {
+        self.state.inner().account = Some(account);
     }
 
     /// The calls that have arrived so far.
@@ -226,18 +236,18 @@ impl State {
         let Some(token) = token(request) else { return self.forward(request) };
         let key = (action.to_owned(), token.clone());
         let asked = String::from_utf8_lossy(&request.body).into_owned();
-        let mut inner = self.inner();
-        if let Some((before, answer)) = inner.tokens.get(&key) {
+        // One after the other, so that two with the same token do not both reach the server.
+        let _one_at_a_time = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((before, answer)) = self.inner().tokens.get(&key) {
             if *before == asked {
                 return answer.clone();
             }
             let message = "The request uses the same client token as a previous, but non-identical request.";
             return refusal(request, 400, "IdempotentParameterMismatch", message);
         }
-        // One after the other, so that two with the same token do not both reach the server.
         let answer = self.forward(request);
         if answer.status < 300 {
-            inner.tokens.insert(key, (asked, answer.clone()));
+            self.inner().tokens.insert(key, (asked, answer.clone()));
         }
         answer
     }
@@ -253,6 +263,9 @@ impl State {
             if !["connection", "content-length", "transfer-encoding", "expect"].contains(&name.as_str()) {
                 head.push_str(&format!("{name}: {value}\r\n"));
             }
+        }
+        if let Some(account) = &self.inner().account {
+            head.push_str(&format!("x-moto-account-id: {account}\r\n"));
         }
         head.push_str(&format!("content-length: {}\r\nconnection: close\r\n\r\n", request.body.len()));
         (&stream).write_all(head.as_bytes()).unwrap();

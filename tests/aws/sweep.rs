@@ -62,7 +62,7 @@ fn check_census(world: &World, orders: &Orders) {
 
 #[test]
 fn a_process_is_killed_at_each_call_and_another_one_goes_on() {
-    let Some(world) = World::new() else { return };
+    let Some(world) = World::alone() else { return };
     assert!(declare("clean").build().unwrap().graph().len() >= 25);
     let clean = orders(&world, "clean", "clean");
     clean.finish(clean.start());
@@ -89,7 +89,7 @@ fn a_process_is_killed_at_each_call_and_another_one_goes_on() {
 
 /// A process dies at the call of this number, and another one resumes. Whether it died: once in a while it makes fewer calls.
 fn branch(number: usize, expected: &BTreeMap<String, usize>) -> bool {
-    let world = World::new().unwrap();
+    let world = World::alone().unwrap();
     let moment = Moment::ALL[number % 3];
     let stack = format!("kill{number}");
     let doomed = orders(&world, &stack, "doomed");

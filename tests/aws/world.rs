@@ -46,6 +46,18 @@ impl World {
         Some(Self { proxy: Proxy::new(&moto, &elsewhere), folder })
     }
 
+    /// The same in an account of its own on moto, where nothing counts against its quotas but what it makes.
+    pub(crate) fn alone() -> Option<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let world = Self::new()?;
+        world.proxy.in_account(format!(
+            "2{:05}{:06}",
+            std::process::id() % 100_000,
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        ));
+        Some(world)
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
