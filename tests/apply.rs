@@ -6,14 +6,14 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{World, codes, small};
+use common::{Content, World, codes, differences, small};
 use futures_util::future::{Either, join, select};
 use landfall::Code;
 use landfall::apply::Urgency;
 use landfall::clock::drive;
 use landfall::prelude::*;
-use landfall::resource::{Address, Verb};
-use landfall::sim::{Fault, FaultKind, On};
+use landfall::resource::{Address, Value, Verb};
+use landfall::sim::{Fault, FaultKind, Moment, On};
 
 const NAT: &str = "aws/network/core/nat-a";
 const BUCKET: &str = "aws/bucket/files/bucket";
@@ -189,6 +189,39 @@ async fn a_lost_answer_makes_no_second_object() {
                 assert!(acted || sent > 1, "{lost}, {times} lost answers: what did not act is repeated");
             }
         }
+    }
+}
+
+/// What is in the cloud, without what was only said to be absent: that a property is false and that there is none is the same.
+fn shown(world: &World) -> Content {
+    let mut content = world.content();
+    for (_, _, properties) in content.values_mut() {
+        properties.retain(|_, value| *value != Value::Bool(false));
+    }
+    content
+}
+
+#[tokio::test]
+async fn what_takes_several_calls_is_made_whole() {
+    let clean = World::new(8);
+    clean.place(small(), "first").converge().await.unwrap();
+    let every = || Fault::new(On::Verb(Verb::Create), FaultKind::Unfinished).times(100);
+    let world = World::new(8);
+    world.cloud.fail(every());
+    finish(&world).await;
+    assert_eq!(differences(&shown(&world), &shown(&clean)), [""; 0]);
+    let (calls, more) = (world.cloud.calls(), world.cloud.mutations() - clean.cloud.mutations());
+    assert!(more >= 5, "some took two calls: {more}");
+    // Whoever dies between the calls leaves an object that lacks something, and the next one sets it.
+    for call in 1..=calls {
+        let world = World::new(8);
+        world.cloud.fail(every());
+        world.cloud.crash_at(call, Moment::Replied);
+        if world.converge_or_die(world.place(small(), "first")).await {
+            world.cloud.restart();
+            finish(&world).await;
+        }
+        assert_eq!(differences(&shown(&world), &shown(&clean)), [""; 0], "killed at call {call}");
     }
 }
 

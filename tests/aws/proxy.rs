@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landfall::sim::Moment;
@@ -21,6 +22,7 @@ struct State {
     inner: Mutex<Inner>,
     /// Held by whoever makes something with a token.
     creating: Mutex<()>,
+    in_flight: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -99,6 +101,7 @@ impl Proxy {
             elsewhere: elsewhere.iter().map(|(part, server)| (*part, authority(server))).collect(),
             inner: Mutex::default(),
             creating: Mutex::default(),
+            in_flight: AtomicUsize::new(0),
         });
         let shared = state.clone();
         std::thread::spawn(move || {
@@ -108,6 +111,11 @@ impl Proxy {
             }
         });
         Self { url, state }
+    }
+
+    /// How many calls the server has not answered yet.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.state.in_flight.load(Ordering::SeqCst)
     }
 
     /// Has an account of its own on moto, with quotas of its own.
@@ -203,7 +211,9 @@ impl State {
             Some(Kind::Reset) => return None,
             _ => {}
         }
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
         let answer = self.ask(request, &action);
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
         self.inner().calls[number - 1].status = Some(answer.status);
         self.blow(number, Moment::Acted);
         let answer = match fault {
@@ -233,12 +243,17 @@ impl State {
 
     /// Asks the server, or remembers what it said to the same request with the same token.
     fn ask(&self, request: &Request, action: &str) -> Answer {
-        let Some(token) = token(request) else { return self.forward(request) };
+        let Some(token) = token(request).or_else(|| association(request, action)) else {
+            return self.forward(request);
+        };
         let key = (action.to_owned(), token.clone());
         let asked = String::from_utf8_lossy(&request.body).into_owned();
         // One after the other, so that two with the same token do not both reach the server.
         let _one_at_a_time = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((before, answer)) = self.inner().tokens.get(&key) {
+            if action == "AssociateRouteTable" {
+                return refusal(request, 400, "Resource.AlreadyAssociated", "The subnet is already associated.");
+            }
             if *before == asked {
                 return answer.clone();
             }
@@ -406,6 +421,12 @@ fn token(request: &Request) -> Option<String> {
     }
     let json: serde_json::Value = serde_json::from_str(&body).ok()?;
     ["clientRequestToken", "ClientToken"].iter().find_map(|name| Some(json.get(name)?.as_str()?.to_owned()))
+}
+
+/// What is associated: EC2 refuses to do so twice, and moto does not.
+fn association(request: &Request, action: &str) -> Option<String> {
+    let body = String::from_utf8_lossy(&request.body).into_owned();
+    (action == "AssociateRouteTable").then_some(body)
 }
 
 /// An error in the words of the protocol that the request speaks.

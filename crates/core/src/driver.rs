@@ -32,9 +32,9 @@ pub trait Driver: Debug + Send + Sync {
     /// makes in several calls is [`Progress::Unfinished`] after the first one, which carries the marks.
     async fn create(&self, cx: &Context<'_>, at: &Identity, desired: &Properties) -> Result<Operation>;
 
-    /// Starts changing an object in place. `changed` lists the property paths that differ, or all of them when the object
-    /// was only begun. Where that takes several calls one after the other, it starts the first that is not done yet and
-    /// is [`Progress::Unfinished`].
+    /// Starts changing an object in place. `changed` lists the property paths that differ, or all that can change in
+    /// place when the object was only begun. Where that takes several calls one after the other, it starts the first that is
+    /// not done yet and is [`Progress::Unfinished`].
     async fn update(
         &self,
         cx: &Context<'_>,

@@ -60,29 +60,7 @@ impl Run<'_> {
                     if self.plan.operations[index].verb == Verb::Create { Remains::Something } else { error.remains() };
                 self.fail(index, error.leaves(remains));
             }
-            Progress::Unfinished(outputs) => {
-                let now = self.setup.clock.now();
-                let operation = &self.plan.operations[index];
-                let op = &mut self.ops[index];
-                if now.saturating_sub(op.began) > op.deadline() {
-                    let error =
-                        Error::new(Code::DeadlineExceeded, "it is there, and not all of it could be set in time")
-                            .leaves(Remains::Something)
-                            .hint("run converge again: it goes on where this run stopped");
-                    return self.give_up(index, error);
-                }
-                if operation.verb == Verb::Delete {
-                    return self.done(index, outputs);
-                }
-                op.rest = Some(match operation.verb {
-                    Verb::Update => operation.changed.clone(),
-                    _ => op.properties.keys().cloned().collect(),
-                });
-                op.phase = Phase::Ready;
-                if self.cancelled.is_none() {
-                    self.enqueue(index);
-                }
-            }
+            Progress::Unfinished(outputs) => self.unfinished(index, outputs),
             Progress::Running { phase, message } => {
                 let now = self.setup.clock.now();
                 let op = &mut self.ops[index];
@@ -110,6 +88,34 @@ impl Run<'_> {
                     self.resting.insert((now + wait, index));
                 }
             }
+        }
+    }
+
+    /// It is there, and the rest of what was asked for takes an update.
+    fn unfinished(&mut self, index: usize, outputs: Properties) {
+        let now = self.setup.clock.now();
+        let operation = &self.plan.operations[index];
+        if !matches!(operation.verb, Verb::Create | Verb::Update) {
+            // What is adopted is made whole by an update of its own, as the plan says.
+            return self.done(index, outputs);
+        }
+        let of = self.setup.catalog.get(&operation.type_name);
+        // What cannot change in place was set when it was made.
+        let changeable = |name: &&String| of.as_ref().is_ok_and(|of| !of.replaces_on(name));
+        let op = &mut self.ops[index];
+        if now.saturating_sub(op.began) > op.deadline() {
+            let error = Error::new(Code::DeadlineExceeded, "it is there, and not all of it could be set in time")
+                .leaves(Remains::Something)
+                .hint("run converge again: it goes on where this run stopped");
+            return self.give_up(index, error);
+        }
+        op.rest = Some(match operation.verb {
+            Verb::Update => operation.changed.clone(),
+            _ => op.properties.keys().filter(changeable).cloned().collect(),
+        });
+        op.phase = Phase::Ready;
+        if self.cancelled.is_none() {
+            self.enqueue(index);
         }
     }
 

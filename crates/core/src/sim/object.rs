@@ -173,7 +173,8 @@ pub(super) fn begun(of: &ResourceType, properties: &Properties) -> Properties {
         .map(|path| path.split('.').next().unwrap_or(path))
         .chain([tags])
         .collect();
-    let all = properties.iter().filter(|(name, _)| of.api == Api::Kubernetes || kept.contains(name.as_str()));
+    let whole = of.api == Api::Kubernetes || of.replaces == ["*"];
+    let all = properties.iter().filter(|(name, _)| whole || kept.contains(name.as_str()));
     all.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
