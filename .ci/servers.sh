@@ -39,3 +39,9 @@ run_and_look() {
   fi
   rm -f "$log"
 }
+
+# One set of features for everything that is tested beside servers: another one would compile the SDKs once more.
+with_features() {
+  cargo test --locked --workspace --all-features "$@"
+}
+export -f with_features

@@ -1,10 +1,15 @@
 //! What goes wrong between the SDK and the service, call by call.
 
+use std::time::Duration;
+
+use landfall::apply::Engine;
 use landfall::error::CloudAnswer;
+use landfall::event::EventKind;
 use landfall::prelude::*;
 use landfall::{Code, list, map, properties};
 
 use crate::proxy::Kind;
+use crate::replica::{Orders, Place, declare as network};
 use crate::world::World;
 
 /// A key, its alias and two log groups.
@@ -126,4 +131,99 @@ async fn what_is_not_permitted_is_said_with_the_statement_that_is_missing() {
     assert_eq!((code.as_str(), request.as_deref()), ("AccessDeniedException", Some("proxy-1")));
     platform.converge().await.unwrap();
     is_whole(&platform).await;
+}
+
+/// The engine of a stack whose types may lag behind by so much.
+async fn lagging(world: &World, stack: &'static str, lag: Duration) -> Engine {
+    let orders = Orders {
+        stack: stack.to_owned(),
+        holder: "tester".to_owned(),
+        url: world.proxy.url.clone(),
+        ledger: Place::Folder(world.folder().join(stack)),
+        time_to_live: 9_000,
+    };
+    orders.engine_of(declare(stack)().build().unwrap(), world.connection().await, lag)
+}
+
+#[tokio::test]
+async fn an_object_that_the_index_of_tags_does_not_show_yet_is_waited_for() {
+    let Some(world) = World::alone() else { return };
+    world.proxy.fault("CreateKey", 1, Kind::Lost);
+    world.proxy.fault("GetResources", 2, Kind::Rewritten { from: "ResourceTagMappingList", to: "Hidden" });
+    let engine = lagging(&world, "index", Duration::from_secs(3)).await;
+    engine.converge().await.unwrap();
+    assert_eq!(world.proxy.counted_since(0)["CreateKey"], 1, "it is there, and is found");
+    let census = engine.census().await.unwrap();
+    assert_eq!(census.len(), engine.graph().len());
+}
+
+#[tokio::test]
+async fn an_empty_page_is_not_the_end() {
+    let Some(world) = World::alone() else { return };
+    let platform = world.place(|| network("pages"), "ledger").await;
+    platform.converge().await.unwrap();
+    let census = platform.census().await.unwrap().len();
+    for action in ["GetResources", "DescribeSubnets", "DescribeRouteTables", "DescribeVpcs", "DescribeAddresses"] {
+        world.proxy.fault(action, 1, Kind::EmptyPage);
+    }
+    assert_eq!(platform.census().await.unwrap().len(), census);
+    for action in ["DescribeSubnets", "DescribeRouteTables", "DescribeVpcs", "DescribeNatGateways"] {
+        world.proxy.fault(action, 1, Kind::EmptyPage);
+    }
+    let plan = platform.plan().await.unwrap();
+    assert!(plan.is_empty(), "{}", plan.details(landfall::plan::Style::Plain));
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_create_with_a_token_makes_no_second_object() {
+    let Some(world) = World::alone() else { return };
+    for action in ["CreateNatGateway", "CreateRouteTable", "CreateVpcEndpoint", "CreateFlowLogs"] {
+        world.proxy.fault(action, 1, Kind::Lost);
+    }
+    let platform = world.place(|| network("tokens"), "ledger").await;
+    platform.converge().await.unwrap();
+    // Also once the services have forgotten the tokens.
+    world.proxy.forget_tokens();
+    let plan = platform.plan().await.unwrap();
+    assert!(plan.is_empty(), "{}", plan.details(landfall::plan::Style::Plain));
+    let wanted = |name: &str| platform.graph().iter().filter(|resource| resource.type_name == name).count();
+    let census = platform.census().await.unwrap();
+    for name in ["AWS::EC2::NatGateway", "AWS::EC2::RouteTable", "AWS::EC2::VPCEndpoint", "AWS::EC2::FlowLog"] {
+        assert_eq!(census.iter().filter(|found| found.type_name == name).count(), wanted(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_takes_its_time_is_waited_for() {
+    let Some(world) = World::alone() else { return };
+    let pending = Kind::Rewritten { from: "<state>available</state>", to: "<state>pending</state>" };
+    world.proxy.fault("CreateVpcEndpoint", 1, pending.clone());
+    world.proxy.fault("DescribeVpcEndpoints", 2, pending);
+    let platform = world.place(|| network("slow"), "ledger").await;
+    let mut events = platform.events();
+    platform.converge().await.unwrap();
+    platform.close_events();
+    let mut waited = 0;
+    while let Some(event) = events.next().await {
+        waited += usize::from(matches!(&event.kind, EventKind::Waiting { phase, .. } if phase == "pending"));
+    }
+    assert!(waited >= 2, "{waited}");
+    assert_eq!(world.proxy.counted_since(0)["CreateVpcEndpoint"], 1);
+}
+
+#[tokio::test]
+async fn a_quota_stops_a_plan_before_its_first_change() {
+    let Some(world) = World::alone() else { return };
+    // moto says that an account may have five.
+    let six = || {
+        let mut platform = Platform::builder("six", "test", Aws::new("eu-west-1"));
+        for number in 0..6 {
+            let range = properties! { "CidrBlock" => format!("10.{number}.0.0/16") };
+            platform.native(&format!("vpc-{number}"), "AWS::EC2::VPC", range);
+        }
+        platform
+    };
+    let platform = world.place(six, "ledger").await;
+    let error = platform.converge().await.unwrap_err();
+    assert_eq!((error.code(), world.proxy.counted_since(0).get("CreateVpc")), (Code::Quota, None), "{error}");
 }

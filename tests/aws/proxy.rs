@@ -72,6 +72,8 @@ pub(crate) enum Kind {
     Garbage,
     /// It acts, and the answer says 500.
     ActedThen500,
+    /// A page with nothing in it, and a word by which the next one is asked for.
+    EmptyPage,
     /// Some text of the answer is another one.
     Rewritten { from: &'static str, to: &'static str },
 }
@@ -209,6 +211,7 @@ impl State {
                 return Some((refusal(request, *status, code, message), true));
             }
             Some(Kind::Reset) => return None,
+            Some(Kind::EmptyPage) => return Some((empty_page(request, &action), true)),
             _ => {}
         }
         self.in_flight.fetch_add(1, Ordering::SeqCst);
@@ -289,11 +292,29 @@ impl State {
     }
 }
 
-/// A request as moto understands it: it has no filter of endpoints by their ids, and answers 500. Without the filter it
-/// shows more than was asked for, which a driver passes over.
+/// The word by which the page after an empty one is asked for.
+const NEXT: &str = "after-the-empty-page";
+
+fn empty_page(request: &Request, action: &str) -> Answer {
+    let json = header(&request.head, "x-amz-target").is_some();
+    let (kind, body) = if json {
+        let tokens = serde_json::json!({ "PaginationToken": NEXT, "nextToken": NEXT, "NextToken": NEXT });
+        ("application/x-amz-json-1.1", tokens.to_string())
+    } else {
+        ("text/xml", format!("<{action}Response><nextToken>{NEXT}</nextToken></{action}Response>"))
+    };
+    Answer { status: 200, head: vec![("content-type".to_owned(), kind.to_owned())], body: body.into_bytes() }
+}
+
+/// A request as moto understands it. It has no filter of endpoints by their ids, and answers 500: without the filter it
+/// shows more than was asked for, which a driver passes over. And it knows nothing of empty pages.
 fn understood(request: &Request) -> Request {
     let mut request = request.clone();
     let text = String::from_utf8_lossy(&request.body).into_owned();
+    if text.contains(NEXT) {
+        let text = text.replace(&format!("&NextToken={NEXT}"), "").replace(&format!("\"{NEXT}\""), "null");
+        request.body = text.into_bytes();
+    }
     if text.contains("Action=DescribeVpcEndpoints") && text.contains("=vpc-endpoint-id") {
         let kept: Vec<&str> = text.split('&').filter(|pair| !pair.starts_with("Filter.")).collect();
         request.body = kept.join("&").into_bytes();

@@ -81,10 +81,14 @@ impl Orders {
 
     /// The engine of this process. The servers show at once what was made, so that nothing is waited for which is not there.
     pub(crate) fn engine(&self, connection: Connection) -> Engine {
-        let platform = declare(&self.stack).build().unwrap();
+        self.engine_of(declare(&self.stack).build().unwrap(), connection, Duration::ZERO)
+    }
+
+    /// The engine of this platform, whose types may lag behind by so much.
+    pub(crate) fn engine_of(&self, platform: Platform, connection: Connection, lag: Duration) -> Engine {
         let setup = platform.engine().setup();
-        let at_once = |of: &ResourceType| ResourceType { lag: Duration::ZERO, ..of.clone() };
-        let catalog = Catalog::new(setup.catalog.iter().map(at_once));
+        let lagging = |of: &ResourceType| ResourceType { lag, ..of.clone() };
+        let catalog = Catalog::new(setup.catalog.iter().map(lagging));
         let mut expanded = setup.expanded.clone();
         expanded.catalog = catalog.clone();
         let clock = connection.clock();

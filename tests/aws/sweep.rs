@@ -12,7 +12,7 @@ use crate::replica::{Orders, Place, declare};
 use crate::world::{World, connect};
 
 /// How many processes are at it at once.
-const AT_ONCE: usize = 5;
+const AT_ONCE: usize = 6;
 const TIME_TO_LIVE: u64 = 9_000;
 
 fn orders(world: &World, stack: &str, holder: &str) -> Orders {
