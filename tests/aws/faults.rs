@@ -163,7 +163,7 @@ async fn an_empty_page_is_not_the_end() {
     let platform = world.place(|| network("pages"), "ledger").await;
     platform.converge().await.unwrap();
     let census = platform.census().await.unwrap().len();
-    for action in ["GetResources", "DescribeSubnets", "DescribeRouteTables", "DescribeVpcs", "DescribeAddresses"] {
+    for action in ["GetResources", "DescribeSubnets", "DescribeRouteTables", "DescribeVpcs", "DescribeNatGateways"] {
         world.proxy.fault(action, 1, Kind::EmptyPage);
     }
     assert_eq!(platform.census().await.unwrap().len(), census);
