@@ -3,10 +3,14 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../common/mod.rs"]
+mod common;
+mod example;
 mod faults;
 mod others;
 mod proxy;
 mod replica;
 mod replicas;
+mod servers;
 mod sweep;
 mod world;

@@ -1,4 +1,4 @@
-//! A proxy between the SDK and a server, on threads and sockets alone: it counts and names the calls, and on order it
+//! A proxy between the SDK and the servers, on threads and sockets alone: it counts and names the calls, and on order it
 //! refuses, breaks, delays or rewrites them, as AWS does and the servers that can be installed do not.
 
 use std::collections::BTreeMap;
@@ -9,16 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landfall::sim::Moment;
 
-/// A proxy before a server. It ends with the process.
+use crate::servers::Servers;
+
+/// A proxy before the servers. It ends with the process.
 pub(crate) struct Proxy {
     pub(crate) url: url::Url,
     state: Arc<State>,
 }
 
 struct State {
-    server: String,
-    /// Where else some calls go: a part of the path or of the target, and the server.
-    elsewhere: Vec<(&'static str, String)>,
+    servers: Servers,
     inner: Mutex<Inner>,
     /// Held by whoever makes something with a token.
     creating: Mutex<()>,
@@ -79,28 +79,27 @@ pub(crate) enum Kind {
 }
 
 #[derive(Clone, Debug)]
-struct Request {
-    method: String,
-    path: String,
-    head: Vec<(String, String)>,
-    body: Vec<u8>,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) head: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
-struct Answer {
-    status: u16,
-    head: Vec<(String, String)>,
-    body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Proxy {
     #[expect(clippy::disallowed_methods, reason = "a proxy is no part of what it is before")]
-    pub(crate) fn new(server: &str, elsewhere: &[(&'static str, String)]) -> Self {
+    pub(crate) fn new(servers: Servers) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let state = Arc::new(State {
-            server: authority(server),
-            elsewhere: elsewhere.iter().map(|(part, server)| (*part, authority(server))).collect(),
+            servers,
             inner: Mutex::default(),
             creating: Mutex::default(),
             in_flight: AtomicUsize::new(0),
@@ -139,6 +138,11 @@ impl Proxy {
         counted
     }
 
+    /// What the servers themselves list, by what was asked.
+    pub(crate) fn listings(&self) -> Vec<(String, String)> {
+        self.state.servers.listings()
+    }
+
     /// Calls of this action, so many of them, go wrong.
     pub(crate) fn fault(&self, action: &'static str, times: usize, kind: Kind) {
         self.state.inner().faults.push(Fault { action, kind, times });
@@ -162,10 +166,6 @@ impl Proxy {
     pub(crate) fn forget_tokens(&self) {
         self.state.inner().tokens.clear();
     }
-}
-
-fn authority(url: &str) -> String {
-    url.trim_start_matches("http://").trim_end_matches('/').to_owned()
 }
 
 impl State {
@@ -271,24 +271,17 @@ impl State {
     }
 
     fn forward(&self, request: &Request) -> Answer {
-        let request = &understood(request);
-        let target = header(&request.head, "x-amz-target").unwrap_or_default();
-        let other = self.elsewhere.iter().find(|(part, _)| request.path.contains(part) || target.contains(part));
-        let other = other.map(|(_, server)| server);
-        let stream = TcpStream::connect(other.unwrap_or(&self.server)).unwrap();
-        let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
-        for (name, value) in &request.head {
-            if !["connection", "content-length", "transfer-encoding", "expect"].contains(&name.as_str()) {
-                head.push_str(&format!("{name}: {value}\r\n"));
-            }
-        }
+        let mut request = request.clone();
         if let Some(account) = &self.inner().account {
-            head.push_str(&format!("x-moto-account-id: {account}\r\n"));
+            request.head.push(("x-moto-account-id".to_owned(), account.clone()));
         }
-        head.push_str(&format!("content-length: {}\r\nconnection: close\r\n\r\n", request.body.len()));
-        (&stream).write_all(head.as_bytes()).unwrap();
-        (&stream).write_all(&request.body).unwrap();
-        read_answer(&stream, request.method == "HEAD")
+        // The servers know nothing of empty pages.
+        let text = String::from_utf8_lossy(&request.body).into_owned();
+        if text.contains(NEXT) {
+            let text = text.replace(&format!("&NextToken={NEXT}"), "").replace(&format!("\"{NEXT}\""), "null");
+            request.body = text.into_bytes();
+        }
+        self.servers.ask(&request)
     }
 }
 
@@ -304,22 +297,6 @@ fn empty_page(request: &Request, action: &str) -> Answer {
         ("text/xml", format!("<{action}Response><nextToken>{NEXT}</nextToken></{action}Response>"))
     };
     Answer { status: 200, head: vec![("content-type".to_owned(), kind.to_owned())], body: body.into_bytes() }
-}
-
-/// A request as moto understands it. It has no filter of endpoints by their ids, and answers 500: without the filter it
-/// shows more than was asked for, which a driver passes over. And it knows nothing of empty pages.
-fn understood(request: &Request) -> Request {
-    let mut request = request.clone();
-    let text = String::from_utf8_lossy(&request.body).into_owned();
-    if text.contains(NEXT) {
-        let text = text.replace(&format!("&NextToken={NEXT}"), "").replace(&format!("\"{NEXT}\""), "null");
-        request.body = text.into_bytes();
-    }
-    if text.contains("Action=DescribeVpcEndpoints") && text.contains("=vpc-endpoint-id") {
-        let kept: Vec<&str> = text.split('&').filter(|pair| !pair.starts_with("Filter.")).collect();
-        request.body = kept.join("&").into_bytes();
-    }
-    request
 }
 
 fn read_head(reader: &mut impl std::io::BufRead) -> Option<(String, Vec<(String, String)>)> {
@@ -338,7 +315,7 @@ fn read_head(reader: &mut impl std::io::BufRead) -> Option<(String, Vec<(String,
     }
 }
 
-fn header<'a>(head: &'a [(String, String)], name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(head: &'a [(String, String)], name: &str) -> Option<&'a str> {
     head.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
@@ -376,7 +353,7 @@ fn read_request(reader: &mut BufReader<&TcpStream>, mut stream: &TcpStream) -> O
     Some(Request { method, path, head, body })
 }
 
-fn read_answer(stream: &TcpStream, bodiless: bool) -> Answer {
+pub(crate) fn read_answer(stream: &TcpStream, bodiless: bool) -> Answer {
     let mut reader = BufReader::new(stream);
     let (first, head) = read_head(&mut reader).unwrap();
     let status = first.split(' ').nth(1).unwrap().parse().unwrap();
@@ -429,6 +406,7 @@ fn action(request: &Request) -> String {
     // Every other part of an EKS path is a name.
     let kinds: Vec<&str> = match parts.first() {
         Some(&"clusters") => parts.iter().step_by(2).copied().collect(),
+        Some(&"tags") => vec!["tags"],
         _ => query.filter(|query| !query.starts_with("x-id")).into_iter().collect(),
     };
     format!("{} /{}{}", request.method, kinds.join("/"), if parts.len().is_multiple_of(2) { "/*" } else { "" })

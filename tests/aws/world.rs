@@ -4,13 +4,17 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use landfall::apply::Cancel;
+use landfall::apply::{Cancel, Engine, Limits, Setup};
 use landfall::aws::live::{Connection, Options};
+use landfall::driver::Drivers;
 use landfall::prelude::*;
+use landfall::resource::{Catalog, ResourceType, Usual};
 
 use crate::others::Beside;
 use crate::proxy::Proxy;
+use crate::servers::Servers;
 
 /// One account of a server, seen through a proxy, and a folder for ledgers.
 pub(crate) struct World {
@@ -33,7 +37,7 @@ pub(crate) fn server(name: &str) -> Option<String> {
 }
 
 impl World {
-    /// moto behind a proxy, which sends on to ministack what moto lacks.
+    /// moto and ministack behind a proxy.
     pub(crate) fn new() -> Option<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let (moto, ministack) = (server("LANDFALL_TEST_MOTO")?, server("LANDFALL_TEST_MINISTACK")?);
@@ -41,9 +45,7 @@ impl World {
         let folder = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        let parts = ["/addons", "/access-entries", "/pod-identity-associations", "CloudApiService"];
-        let elsewhere = parts.map(|part| (part, ministack.clone()));
-        Some(Self { proxy: Proxy::new(&moto, &elsewhere), folder })
+        Some(Self { proxy: Proxy::new(Servers::new(&moto, &ministack)), folder })
     }
 
     /// The same in an account of its own on moto, where nothing counts against its quotas but what it makes.
@@ -100,4 +102,29 @@ pub(crate) fn place(
     builder.live(Arc::new(Beside::new(connection, catalog)), target).ledger(ledger).holder(holder);
     builder.cancel(&Cancel::new());
     builder.build().unwrap()
+}
+
+/// The engine of a platform whose types take no time: the servers show at once what was made, and nothing is waited for which
+/// is not there.
+pub(crate) fn at_once(setup: &Setup, drivers: &Arc<dyn Drivers>) -> Engine {
+    let now = Usual { low: Duration::ZERO, typical: Duration::from_millis(200), high: Duration::from_secs(1) };
+    let of =
+        |of: &ResourceType| ResourceType { lag: Duration::ZERO, create: now, update: now, delete: now, ..of.clone() };
+    let catalog = Catalog::new(setup.catalog.iter().map(of));
+    let mut expanded = setup.expanded.clone();
+    expanded.catalog = catalog.clone();
+    Engine::new(Setup {
+        stack: setup.stack.clone(),
+        expanded,
+        specs: setup.specs.clone(),
+        ledger: setup.ledger.clone(),
+        target: setup.target.clone(),
+        drivers: drivers.clone(),
+        limits: Limits::new(),
+        events: setup.events.clone(),
+        clock: setup.clock.clone(),
+        catalog,
+        secrets: setup.secrets.clone(),
+        options: setup.options.clone(),
+    })
 }
