@@ -3,7 +3,9 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod credentials;
 mod faults;
+mod ledger_bucket;
 mod others;
 mod proxy;
 mod replica;
