@@ -2,11 +2,13 @@
 //! nothing else at all.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, future};
+use futures_util::future::join_all;
 use landfall::aws::live::{Connection, Options};
 use landfall::prelude::*;
 use landfall::sim::Moment;
@@ -33,6 +35,23 @@ impl ProvideCredentials for Rotating {
         let soon = SystemTime::now() + Duration::from_secs(3);
         let token = Some(format!("token-{number}"));
         let credentials = Credentials::new(format!("ASIA{number:016}"), "secret", token, Some(soon), "test");
+        future::ProvideCredentials::ready(Ok(credentials))
+    }
+}
+
+/// Hands out one key that lasts an hour, and counts how often it is asked.
+#[derive(Clone, Debug, Default)]
+struct Lasting(Arc<AtomicU64>);
+
+impl ProvideCredentials for Lasting {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        #[expect(clippy::disallowed_methods, reason = "credentials expire by the wall clock")]
+        let later = SystemTime::now() + Duration::from_secs(3600);
+        let credentials = Credentials::new("ASIALASTING", "secret", Some("token".to_owned()), Some(later), "test");
         future::ProvideCredentials::ready(Ok(credentials))
     }
 }
@@ -110,6 +129,39 @@ async fn a_ledger_signs_with_the_connections_credentials_and_their_successors() 
     assert_eq!(connection.cluster_token("main").await.unwrap_err().code(), Code::WrongTarget);
     assert_eq!(connection.ledger("ledger-rotating").await.unwrap_err().code(), Code::WrongTarget);
     assert!(proxy.calls()[before..].iter().all(|call| call.action == STS));
+}
+
+#[tokio::test]
+async fn what_lasts_is_asked_for_once() {
+    let Some(server) = server("LANDFALL_TEST_MINISTACK") else { return };
+    let proxy = Proxy::new(&server, &[]);
+    let lasting = Lasting::default();
+    let options = Options::provider(lasting.clone()).emulator(proxy.url.clone());
+    let connection = Aws::new("eu-west-1").connect(options).await.unwrap();
+    let ledger = connection.ledger("ledger-lasting").await.unwrap();
+    let stack = landfall::resource::StackId::new("lasting", "test");
+    join_all((0..8).map(|_| ledger.load(&stack))).await.into_iter().for_each(|loaded| drop(loaded.unwrap()));
+    connection.cluster_token("main").await.unwrap();
+    assert_eq!(lasting.0.load(Ordering::Relaxed), 1);
+    assert_eq!(proxy.counted_since(0)[STS], 1);
+}
+
+#[tokio::test]
+async fn credentials_that_a_service_finds_expired_are_said_to_be() {
+    let Some(world) = World::new() else { return };
+    let place = async |name: &str| {
+        let ledger = Ledger::folder(world.folder().join(name)).unwrap();
+        place(declare("expired"), connect(&world.proxy).await, ledger, "tester")
+    };
+    let message = "The security token included in the request is expired";
+    world.proxy.fault("CreateLogGroup", 2, Kind::Refused { status: 400, code: "ExpiredTokenException", message });
+    let error = place("ledger").await.converge().await.unwrap_err();
+    let problem = error.problems()[0];
+    assert_eq!(problem.code(), Code::PermissionDenied);
+    assert!(problem.next_step().unwrap().contains("not expired"), "{problem}");
+    let platform = place("ledger").await;
+    platform.converge().await.unwrap();
+    assert!(platform.plan().await.unwrap().is_empty());
 }
 
 /// STS says that the key is another account's.

@@ -1,7 +1,7 @@
 //! The bucket of a ledger, made by whoever starts first. On ministack, for moto takes no tags with a create and answers
 //! `GetBucketVersioning` with a document that no strict reader takes. Neither looks at the expected owner of a bucket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
@@ -133,6 +133,13 @@ async fn of_64_starters_one_makes_the_bucket_and_one_gets_the_lease() {
     let ledgers: Vec<Ledger> = ledgers.into_iter().map(|ledger| ledger.unwrap()).collect();
     let creates = store.proxy.calls().into_iter().filter(|call| call.action == "PUT /" && call.status == Some(200));
     assert_eq!(creates.count(), 1);
+    let without = store.proxy.calls().into_iter().filter(|call| call.owner.as_deref() != Some("123456789012"));
+    let without: BTreeSet<String> = without.map(|call| call.action).collect();
+    assert_eq!(
+        without.into_iter().collect::<Vec<_>>(),
+        ["GetCallerIdentity", "PUT /"],
+        "all but the create say whose it is"
+    );
     store.is_whole("ledger-64", "AES256");
 
     let tries = ledgers.iter().zip(&connections).enumerate();

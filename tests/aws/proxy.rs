@@ -42,6 +42,8 @@ pub(crate) struct Arrived {
     pub(crate) action: String,
     /// The access key that signed it.
     pub(crate) key: String,
+    /// The account that must own the bucket, as S3 is told.
+    pub(crate) owner: Option<String>,
     /// Whether something goes wrong with it.
     pub(crate) faulty: bool,
     /// Whether the server was asked, and what its status was.
@@ -187,7 +189,8 @@ impl State {
                 inner.faults[at].kind.clone()
             });
             let faulty = fault.is_some();
-            inner.calls.push(Arrived { action: action.clone(), key: key(request), faulty, status: None });
+            let owner = header(&request.head, "x-amz-expected-bucket-owner").map(str::to_owned);
+            inner.calls.push(Arrived { action: action.clone(), key: key(request), owner, faulty, status: None });
             let number = inner.calls.len();
             (number, fault)
         };
