@@ -87,7 +87,8 @@ impl Store {
     fn rule(&self, name: &str, prefix: &str) {
         let body = format!(
             "<LifecycleConfiguration><Rule><ID>logs</ID><Status>Enabled</Status><Filter><Prefix>{prefix}</Prefix></Filter>\
-             <Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>"
+             <Expiration><Days>30</Days></Expiration><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays>\
+             </NoncurrentVersionExpiration></Rule></LifecycleConfiguration>"
         );
         self.put(&format!("/{name}?lifecycle"), &body);
     }

@@ -355,3 +355,34 @@ pub(super) fn unable(error: &CredentialsError) -> Error {
             .during("sts:GetCallerIdentity")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_goes_where_the_client_of_s3_goes() {
+        let key = || Options::key("AKIAIOSFODNN7EXAMPLE", "secret".into());
+        let place = |options: Options, region: &str| {
+            options.s3_place(region).map(|place| (place.check().unwrap_or_default(), place.is_plain()))
+        };
+        let tls = |url: &str| Some((url.to_owned(), false));
+        assert_eq!(place(key(), "eu-west-1"), None);
+        assert_eq!(place(key().fips(), "us-east-1"), tls("https://s3-fips.us-east-1.amazonaws.com"));
+        assert_eq!(place(key().dual_stack(), "cn-north-1"), tls("https://s3.dualstack.cn-north-1.amazonaws.com.cn"));
+        assert_eq!(
+            place(key().fips().dual_stack(), "us-east-1"),
+            tls("https://s3-fips.dualstack.us-east-1.amazonaws.com")
+        );
+        let local = || "http://127.0.0.1:5000".parse().unwrap();
+        let private: url::Url = "https://bucket.vpce-1.s3.eu-west-1.vpce.amazonaws.com".parse().unwrap();
+        assert_eq!(
+            place(key().fips().emulator(local()), "eu-west-1"),
+            Some(("http://127.0.0.1:5000".to_owned(), true))
+        );
+        assert_eq!(
+            place(key().emulator(local()).endpoint(Service::S3, private.clone()), "eu-west-1"),
+            tls(private.as_str().trim_end_matches('/'))
+        );
+    }
+}

@@ -278,10 +278,11 @@ impl Found {
                     && default.kms_master_key_id() == bucket.key.as_deref())
         });
         let versioning = self.versioning == Some(BucketVersioningStatus::Enabled);
-        let lifecycle = self
-            .rules()
-            .iter()
-            .any(|rule| rule.status() == &ExpirationStatus::Enabled && rule.noncurrent_version_expiration().is_some());
+        let lifecycle = self.rules().iter().any(|rule| {
+            *rule.status() == ExpirationStatus::Enabled
+                && rule.noncurrent_version_expiration().is_some()
+                && reach(rule) == Some("")
+        });
         let parts = [
             (Part::Access, access),
             (Part::Ownership, ownership),
@@ -293,8 +294,7 @@ impl Found {
     }
 }
 
-/// Whether a rule deletes objects below the prefix, or puts them where they cannot be read at once. Entries bear no tags, so
-/// that rules for objects with tags are about others.
+/// Whether a rule deletes objects below the prefix, or puts them where they cannot be read at once.
 fn takes_away(rule: &LifecycleRule, prefix: &str) -> bool {
     let expires =
         rule.expiration().is_some_and(|expiration| expiration.days().is_some() || expiration.date().is_some());
@@ -304,15 +304,19 @@ fn takes_away(rule: &LifecycleRule, prefix: &str) -> bool {
             Some(TransitionStorageClass::Glacier | TransitionStorageClass::DeepArchive)
         )
     });
+    let meet = reach(rule).is_some_and(|at| at.starts_with(prefix) || prefix.starts_with(at));
+    *rule.status() == ExpirationStatus::Enabled && (expires || archives) && meet
+}
+
+/// The prefix of what a rule is about; nothing when it is about objects with tags, which entries have not.
+fn reach(rule: &LifecycleRule) -> Option<&str> {
     let filter = rule.filter();
     let and = filter.and_then(|filter| filter.and());
     let tagged = filter.is_some_and(|filter| filter.tag().is_some()) || and.is_some_and(|and| !and.tags().is_empty());
     #[expect(deprecated, reason = "rules of before there were filters have their prefix there")]
     let of_old = rule.prefix();
-    let at =
-        filter.and_then(|filter| filter.prefix()).or(and.and_then(|and| and.prefix())).or(of_old).unwrap_or_default();
-    let meet = at.starts_with(prefix) || prefix.starts_with(at);
-    *rule.status() == ExpirationStatus::Enabled && (expires || archives) && !tagged && meet
+    let at = filter.and_then(|filter| filter.prefix()).or(and.and_then(|and| and.prefix())).or(of_old);
+    (!tagged).then_some(at.unwrap_or_default())
 }
 
 /// A bucket's tags; `None` when there is no such bucket.
