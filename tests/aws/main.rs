@@ -5,8 +5,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod credentials;
 mod example;
 mod faults;
+mod ledger_bucket;
 mod others;
 mod proxy;
 mod replica;

@@ -11,7 +11,8 @@ use landfall::sim::Moment;
 
 use crate::servers::Servers;
 
-/// A proxy before the servers. It ends with the process.
+/// A proxy before the servers. It ends with the process. Clones are the same proxy.
+#[derive(Clone)]
 pub(crate) struct Proxy {
     pub(crate) url: url::Url,
     state: Arc<State>,
@@ -45,6 +46,12 @@ type Blow = (usize, Moment, Box<dyn FnOnce() + Send>);
 pub(crate) struct Arrived {
     /// Such as `CreateVpc`.
     pub(crate) action: String,
+    /// The access key that signed it.
+    pub(crate) key: String,
+    /// The account that must own the bucket, as S3 is told.
+    pub(crate) owner: Option<String>,
+    /// Whether something goes wrong with it.
+    pub(crate) faulty: bool,
     /// Whether the server was asked, and what its status was.
     pub(crate) status: Option<u16>,
 }
@@ -196,13 +203,15 @@ impl State {
         let action = action(request);
         let (number, fault) = {
             let mut inner = self.inner();
-            inner.calls.push(Arrived { action: action.clone(), status: None });
-            let number = inner.calls.len();
             let at = inner.faults.iter().position(|fault| fault.times > 0 && fault.action == action);
             let fault = at.map(|at| {
                 inner.faults[at].times -= 1;
                 inner.faults[at].kind.clone()
             });
+            let faulty = fault.is_some();
+            let owner = header(&request.head, "x-amz-expected-bucket-owner").map(str::to_owned);
+            inner.calls.push(Arrived { action: action.clone(), key: key(request), owner, faulty, status: None });
+            let number = inner.calls.len();
             (number, fault)
         };
         self.blow(number, Moment::Before);
@@ -410,6 +419,13 @@ fn action(request: &Request) -> String {
         _ => query.filter(|query| !query.starts_with("x-id")).into_iter().collect(),
     };
     format!("{} /{}{}", request.method, kinds.join("/"), if parts.len().is_multiple_of(2) { "/*" } else { "" })
+}
+
+/// The access key that signed a request.
+fn key(request: &Request) -> String {
+    let signature = header(&request.head, "authorization").unwrap_or_default();
+    let scope = signature.split_once("Credential=").map_or("", |(_, scope)| scope);
+    scope.split('/').next().unwrap_or_default().to_owned()
 }
 
 /// The token of a create.

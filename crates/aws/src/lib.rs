@@ -34,7 +34,7 @@ pub use template::template;
 /// Connections to AWS: drivers on the AWS SDK, which need the feature `live` (`aws` of the facade).
 #[cfg(feature = "live")]
 pub mod live {
-    pub use crate::driver::{Connection, Options, Provider, Service};
+    pub use crate::driver::{Connection, LedgerBucket, Options, Provider, Service};
 }
 
 use landfall_core::Error;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use landfall_core::driver::Target;
+use landfall_core::endpoint::Endpoint;
 use landfall_core::{Code, Error, Result};
 
 use super::denied;
@@ -24,6 +25,8 @@ pub(super) struct Clients {
     pub(super) quotas: aws_sdk_servicequotas::Client,
     pub(super) rds: aws_sdk_rds::Client,
     pub(super) s3: aws_sdk_s3::Client,
+    /// Where S3 is found by others than its client, when it is not at its usual place.
+    pub(super) s3_place: Option<Endpoint>,
     pub(super) secrets: aws_sdk_secretsmanager::Client,
     pub(super) sts: aws_sdk_sts::Client,
     pub(super) tagging: aws_sdk_resourcegroupstagging::Client,

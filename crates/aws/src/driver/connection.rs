@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::identity::IdentityCache;
@@ -13,9 +13,11 @@ use aws_credential_types::provider::future;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use futures_util::lock::Mutex as Latest;
 use landfall_core::driver::Target;
 use landfall_core::endpoint::Endpoint;
-use landfall_core::{Code, Error, Result};
+use landfall_core::ledger::s3;
+use landfall_core::{Code, Error, Result, Retry};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::api::{Api, Clients};
@@ -24,6 +26,8 @@ use crate::{Aws, region};
 
 /// How long making a connection may take. How long a call may take is said by whoever makes it.
 const CONNECT: Duration = Duration::from_secs(3);
+/// How long before they expire credentials are renewed.
+const AHEAD: Duration = Duration::from_secs(60);
 
 /// A service that is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,6 +156,16 @@ impl Options {
         self
     }
 
+    /// The place of S3 by the options of this connection, when it is not the usual one.
+    fn s3_place(&self, region: &str) -> Option<Endpoint> {
+        let given = self.endpoints.get(&Service::S3).or(self.endpoint.as_ref());
+        let fips = if self.fips { "s3-fips" } else { "s3" };
+        let both = if self.dual_stack { ".dualstack" } else { "" };
+        let own = format!("https://{fips}{both}.{region}.{}", region::dns_suffix(region));
+        let own = || own.parse().ok().filter(|_| self.fips || self.dual_stack).map(Endpoint::new);
+        given.cloned().or_else(own)
+    }
+
     /// The place of a service, when it is not the cloud's own.
     fn place(&self, service: Service) -> Result<Option<String>> {
         self.endpoints.get(&service).or(self.endpoint.as_ref()).map(Endpoint::check).transpose()
@@ -162,6 +176,9 @@ impl Options {
 #[derive(Debug)]
 struct Checked {
     inner: SharedCredentialsProvider,
+    /// What was handed out last, as long as it is good. Ledgers ask before each request, and clusters' tokens do; clients
+    /// have a cache of their own.
+    last: Latest<Option<aws_credential_types::Credentials>>,
     /// How STS is reached; the credentials are put in.
     sts: aws_sdk_sts::Config,
     account: Option<String>,
@@ -178,10 +195,16 @@ struct Known {
 
 impl Checked {
     async fn credentials(&self) -> Result<aws_credential_types::Credentials, CredentialsError> {
+        // Those who come while new ones are fetched wait for them.
+        let mut last = self.last.lock().await;
+        if let Some(last) = last.as_ref().filter(|last| lasts(last)) {
+            return Ok(last.clone());
+        }
         let credentials = self.inner.provide_credentials().await?;
         if !self.knows(credentials.access_key_id()) {
             self.check(&credentials).await.map_err(CredentialsError::provider_error)?;
         }
+        *last = Some(credentials.clone());
         Ok(credentials)
     }
 
@@ -210,9 +233,16 @@ impl Checked {
     }
 }
 
+/// Whether credentials are good for a while yet. Of those that name no end nobody knows: whoever hands them out is asked.
+fn lasts(credentials: &aws_credential_types::Credentials) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "credentials expire by the wall clock")]
+    let soon = SystemTime::now() + AHEAD;
+    credentials.expiry().is_some_and(|expiry| expiry > soon)
+}
+
 /// [`Checked`], as the SDK wants it.
 #[derive(Clone, Debug)]
-struct Shared(Arc<Checked>);
+pub(super) struct Shared(Arc<Checked>);
 
 impl ProvideCredentials for Shared {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
@@ -255,7 +285,8 @@ impl Aws {
         sts.set_endpoint_url(options.place(Service::Sts)?);
         let sts = sts.build();
         let account = options.account.clone();
-        let checked = Shared(Arc::new(Checked { inner, sts, account, known: Mutex::default() }));
+        let checked =
+            Shared(Arc::new(Checked { inner, sts, account, last: Latest::default(), known: Mutex::default() }));
         checked.0.credentials().await.map_err(|error| unable(&error))?;
         let known = checked.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (account, partition) = known.owner.clone().unwrap_or_default();
@@ -270,7 +301,7 @@ impl Aws {
         }
         let target = Target { cloud: "aws".to_owned(), partition, account, region: self.region.clone() };
         let config = base.into_builder().credentials_provider(SharedCredentialsProvider::new(checked.clone())).build();
-        Ok(super::Connection::new(Api::new(clients(&config, &options, target)?), Arc::new(checked)))
+        Ok(super::Connection::new(Api::new(clients(&config, &options, target)?), checked))
     }
 }
 
@@ -286,6 +317,7 @@ fn clients(config: &SdkConfig, options: &Options, target: Target) -> Result<Clie
     // Names of buckets as domains are for the cloud's own place.
     let mut s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(s3_place.is_some());
     s3.set_endpoint_url(s3_place);
+    let place = options.s3_place(&target.region);
     Ok(Clients {
         target,
         cloudcontrol: client!(aws_sdk_cloudcontrol, CloudControl),
@@ -298,17 +330,59 @@ fn clients(config: &SdkConfig, options: &Options, target: Target) -> Result<Clie
         quotas: client!(aws_sdk_servicequotas, ServiceQuotas),
         rds: client!(aws_sdk_rds, Rds),
         s3: aws_sdk_s3::Client::from_conf(s3.build()),
+        s3_place: place,
         secrets: client!(aws_sdk_secretsmanager, SecretsManager),
         sts: client!(aws_sdk_sts, Sts),
         tagging: client!(aws_sdk_resourcegroupstagging, ResourceGroupsTagging),
     })
 }
 
+/// A ledger's options at the place where S3 is.
+pub(super) fn at(options: s3::Options, place: Option<&Endpoint>) -> Result<s3::Options> {
+    let Some(place) = place else { return Ok(options) };
+    let text = place.check()?;
+    let url = text.parse().map_err(|_| Error::new(Code::InvalidValue, format!("not a URL: {text}")))?;
+    Ok(if place.is_plain() { options.emulator(url) } else { options.endpoint(url) })
+}
+
 /// Why there are no credentials.
 pub(super) fn unable(error: &CredentialsError) -> Error {
     super::error::own(error).unwrap_or_else(|| {
+        let passing = matches!(error, CredentialsError::ProviderError(_) | CredentialsError::ProviderTimedOut(_));
         Error::new(Code::PermissionDenied, format!("no credentials can be had: {}", super::error::texts(error)))
+            .retry(if passing { Retry::Transient } else { Retry::Never })
             .hint("give a key or a provider, or set up the environment as the AWS SDKs expect it")
             .during("sts:GetCallerIdentity")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_goes_where_the_client_of_s3_goes() {
+        let key = || Options::key("AKIAIOSFODNN7EXAMPLE", "secret".into());
+        let place = |options: Options, region: &str| {
+            options.s3_place(region).map(|place| (place.check().unwrap_or_default(), place.is_plain()))
+        };
+        let tls = |url: &str| Some((url.to_owned(), false));
+        assert_eq!(place(key(), "eu-west-1"), None);
+        assert_eq!(place(key().fips(), "us-east-1"), tls("https://s3-fips.us-east-1.amazonaws.com"));
+        assert_eq!(place(key().dual_stack(), "cn-north-1"), tls("https://s3.dualstack.cn-north-1.amazonaws.com.cn"));
+        assert_eq!(
+            place(key().fips().dual_stack(), "us-east-1"),
+            tls("https://s3-fips.dualstack.us-east-1.amazonaws.com")
+        );
+        let local = || "http://127.0.0.1:5000".parse().unwrap();
+        let private: url::Url = "https://bucket.vpce-1.s3.eu-west-1.vpce.amazonaws.com".parse().unwrap();
+        assert_eq!(
+            place(key().fips().emulator(local()), "eu-west-1"),
+            Some(("http://127.0.0.1:5000".to_owned(), true))
+        );
+        assert_eq!(
+            place(key().emulator(local()).endpoint(Service::S3, private.clone()), "eu-west-1"),
+            tls(private.as_str().trim_end_matches('/'))
+        );
+    }
 }

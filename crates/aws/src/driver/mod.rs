@@ -39,6 +39,7 @@ use secrecy::SecretString;
 
 pub use aws_credential_types::provider::ProvideCredentials as Provider;
 pub use connection::{Options, Service};
+pub use s3::LedgerBucket;
 
 use api::Api;
 use cloudcontrol::CloudControl;
@@ -59,7 +60,7 @@ use kept::{Keeper, Kept};
 #[derive(Clone, Debug)]
 pub struct Connection {
     api: Api,
-    credentials: Arc<dyn ProvideCredentials>,
+    credentials: connection::Shared,
     drivers: Arc<BTreeMap<String, Arc<dyn Driver>>>,
     marked: Arc<Vec<String>>,
     /// Drivers of types that have no calls of ours, as they are asked for.
@@ -68,7 +69,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn new(api: Api, credentials: Arc<dyn ProvideCredentials>) -> Self {
+    fn new(api: Api, credentials: connection::Shared) -> Self {
         let types = crate::types::all();
         let marked = types.iter().filter(|of| of.tags != TagStyle::None).map(|of| of.name.to_string());
         let marked = Arc::new(marked.collect());

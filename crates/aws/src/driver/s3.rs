@@ -10,6 +10,7 @@
 //!
 //! In `us-east-1` a create of a bucket that the account has already succeeds. There we look first.
 
+mod ledger;
 mod shape;
 
 use async_trait::async_trait;
@@ -27,6 +28,8 @@ use super::error::failed;
 use super::kept::{Call, Kept, Seen, Started, Which, incomplete};
 use super::tagging;
 use super::wanted::{Shown, Wanted, touches};
+
+pub use ledger::LedgerBucket;
 
 /// The one region that is not named at a create.
 const NAMELESS: &str = "us-east-1";

@@ -21,7 +21,7 @@ use crate::ledger::{AcquireOptions, Acquired, Converged, Head, Ledger, Recheck, 
 use crate::plan::{self, Mode, Plan, Seen, SpecNow};
 use crate::resource::{Catalog, IdentityClass, Reference, ResourceType, StackId, TargetField, Value, Verb};
 use crate::scope::AllOutputs;
-use crate::{Code, Error, Problems, Result};
+use crate::{Code, Error, Result};
 
 /// How the engine behaves.
 #[derive(Clone, Debug)]
@@ -355,22 +355,6 @@ impl Engine {
             }
         }
         report.into_result()
-    }
-
-    /// Looks whether everything that the plan creates can be made, as far as the cloud tells beforehand.
-    ///
-    /// # Errors
-    /// All problems at once, or why they could not be looked for. Nothing was changed.
-    pub async fn preflight(&self, plan: &Plan) -> Result<()> {
-        let ahead = plan.ahead();
-        if ahead.creates.is_empty() {
-            return Ok(());
-        }
-        let cx = self.setup.context();
-        let found = self.again(&mut None, || self.setup.drivers.preflight(&cx, &ahead)).await?;
-        let mut problems = Problems::default();
-        problems.extend(found);
-        problems.finish()
     }
 
     /// Whether the lease is still there to write with, and the caller has time for it.

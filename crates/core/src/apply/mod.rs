@@ -23,6 +23,7 @@ mod end;
 mod history;
 mod limits;
 mod look;
+mod preflight;
 mod rebuild;
 mod report;
 mod residue;

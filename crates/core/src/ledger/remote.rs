@@ -208,6 +208,10 @@ pub(super) fn failure(error: &object_store::Error, key: &str) -> Option<Error> {
         if let Some(answer) = error.downcast_ref::<Answer>() {
             return Some(answer.error(key));
         }
+        // Whoever hands out the credentials has said why there are none.
+        if let Some(own) = error.downcast_ref::<Error>() {
+            return Some(own.clone());
+        }
         kind = kind.or_else(|| error.downcast_ref::<HttpError>().map(HttpError::kind));
         next = error.source();
     }

@@ -4,11 +4,13 @@
 //! `s3:GetObject` and `s3:PutObject` below the prefix; deleting is never asked for. Requests go by TLS (rustls with
 //! aws-lc-rs, the machine's own root certificates), through no proxy, and are repeated by the ledger alone.
 
+use std::fmt;
 use std::sync::Arc;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use async_trait::async_trait;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, S3ConditionalPut};
 use object_store::client::HttpConnector;
-use object_store::{HeaderMap, HeaderValue};
+use object_store::{CredentialProvider, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -45,14 +47,9 @@ pub struct Options {
 #[non_exhaustive]
 pub enum Credentials {
     /// An access key.
-    Key {
-        /// Its id.
-        id: String,
-        /// Its secret half.
-        secret: SecretString,
-        /// What a temporary key comes with.
-        session_token: Option<SecretString>,
-    },
+    Key(Key),
+    /// Whatever this hands out, asked before each request.
+    Provider(Arc<dyn Provider>),
     /// Whatever the process's environment says: variables (`AWS_ACCESS_KEY_ID` and its kin), else a web identity, the
     /// container's or the pod's role, else the machine's. Nothing else of the environment is looked at.
     Environment,
@@ -62,13 +59,81 @@ impl Credentials {
     /// A long-lived access key.
     #[must_use]
     pub fn key(id: impl Into<String>, secret: SecretString) -> Self {
-        Self::Key { id: id.into(), secret, session_token: None }
+        Self::Key(Key { id: id.into(), secret, session_token: None })
     }
 
     /// A temporary access key.
     #[must_use]
     pub fn temporary(id: impl Into<String>, secret: SecretString, session_token: SecretString) -> Self {
-        Self::Key { id: id.into(), secret, session_token: Some(session_token) }
+        Self::Key(Key { id: id.into(), secret, session_token: Some(session_token) })
+    }
+
+    /// Whatever this hands out, such as keys that last an hour, or those that something else in the process uses.
+    #[must_use]
+    pub fn provider(provider: impl Provider + 'static) -> Self {
+        Self::Provider(Arc::new(provider))
+    }
+}
+
+/// An access key.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Its id.
+    pub id: String,
+    /// Its secret half.
+    pub secret: SecretString,
+    /// What a temporary key comes with.
+    pub session_token: Option<SecretString>,
+}
+
+/// What hands out access keys.
+///
+/// ```
+/// use landfall_core::Result;
+/// use landfall_core::ledger::s3::{Credentials, Key, Provider};
+///
+/// #[derive(Debug)]
+/// struct Vault;
+///
+/// #[async_trait::async_trait]
+/// impl Provider for Vault {
+///     async fn key(&self) -> Result<Key> {
+///         // Asked of the vault when the last one is about to expire.
+///         let session_token = Some("FwoGZXIvYXdzEXAMPLE".into());
+///         Ok(Key { id: "ASIAIOSFODNN7EXAMPLE".into(), secret: "wJalrXUtnFEMI/K7MDENG".into(), session_token })
+///     }
+/// }
+///
+/// let credentials = Credentials::provider(Vault);
+/// ```
+#[async_trait]
+pub trait Provider: fmt::Debug + Send + Sync {
+    /// The key that signs the next request. It is asked before each one, by several at the same time: what is good for a
+    /// while should be kept for that while. Dropping the future must leave the provider as it was.
+    ///
+    /// # Errors
+    /// Whatever keeps it from handing out a key; the ledger's caller gets it as it is. By
+    /// [`Error::retry_class`] it says whether asking again helps, which the ledger then does a few times.
+    async fn key(&self) -> Result<Key>;
+}
+
+/// A [`Provider`], as the store's client wants it.
+#[derive(Debug)]
+struct Provided(Arc<dyn Provider>);
+
+#[async_trait]
+impl CredentialProvider for Provided {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let key = self.0.key().await;
+        let Key { id, secret, session_token } =
+            key.map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })?;
+        Ok(Arc::new(AwsCredential {
+            key_id: id,
+            secret_key: secret.expose_secret().to_owned(),
+            token: session_token.map(|token| token.expose_secret().to_owned()),
+        }))
     }
 }
 
@@ -144,7 +209,7 @@ impl Options {
             client = client.with_default_headers(headers);
         }
         let builder = match self.credentials {
-            Credentials::Key { id, secret, session_token } => {
+            Credentials::Key(Key { id, secret, session_token }) => {
                 let builder =
                     AmazonS3Builder::new().with_access_key_id(id).with_secret_access_key(secret.expose_secret());
                 match session_token {
@@ -152,6 +217,7 @@ impl Options {
                     None => builder,
                 }
             }
+            Credentials::Provider(provider) => AmazonS3Builder::new().with_credentials(Arc::new(Provided(provider))),
             Credentials::Environment => from_environment(),
         };
         let store = builder
@@ -207,7 +273,6 @@ mod tests {
     use std::collections::{BTreeMap, VecDeque};
     use std::sync::Mutex;
 
-    use async_trait::async_trait;
     use bytes::Bytes;
     use object_store::ClientOptions;
     use object_store::client::{
@@ -411,6 +476,44 @@ mod tests {
         for text in texts {
             assert!(!text.contains("the secret key") && !text.contains("the session token"), "{text}");
         }
+    }
+
+    /// Another key each time, and none at the third time.
+    #[derive(Debug, Default)]
+    struct Rotating(Mutex<u32>);
+
+    #[async_trait]
+    impl Provider for Rotating {
+        async fn key(&self) -> Result<Key> {
+            let mut asked = self.0.lock().unwrap();
+            *asked += 1;
+            match *asked {
+                3 => Err(Error::new(Code::WrongTarget, "the credentials are of another account: 2")),
+                number => Ok(Key {
+                    id: format!("ASIA{number}"),
+                    secret: "the secret key".into(),
+                    session_token: Some(format!("the session token {number}").into()),
+                }),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_provider_is_asked_for_a_key_before_each_request() {
+        let script = Scripted::default();
+        let provided = Options::new("ledgers", "eu-west-1", Credentials::provider(Rotating::default()));
+        let store = provided.build(script.clone()).unwrap();
+        assert_eq!(store.put_if_absent("key", Bytes::from_static(b"one")).await.unwrap(), Put::Created);
+        assert_eq!(store.get("key").await.unwrap().unwrap(), "one");
+        let refused = store.get("key").await.unwrap_err();
+        assert_eq!((refused.code(), refused.retry_class()), (Code::WrongTarget, Retry::Never));
+        assert_eq!(store.get("key").await.unwrap().unwrap(), "one");
+        let inner = script.0.lock().unwrap();
+        let signed = inner.headers.iter().zip([1, 2, 4]).map(|(headers, number)| {
+            headers["authorization"].to_str().unwrap().contains(&format!("Credential=ASIA{number}/"))
+                && headers["x-amz-security-token"] == *format!("the session token {number}")
+        });
+        assert_eq!(signed.collect::<Vec<_>>(), [true; 3]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete};
 use super::super::wanted::{Shown, Wanted, touches};
-use super::{names, pairs, places, tag, token};
+use super::{names, pairs, permitted, places, tag, token};
 
 /// `AWS::EKS::AccessEntry`. Its id is `principal|cluster`.
 #[derive(Debug)]
@@ -41,9 +41,12 @@ impl Kept for AccessEntry {
         })
         .await?;
         each(all, async |(cluster, principal): (String, String)| {
-            let entry = describe(call, &cluster, &principal).await?;
-            let policies = associated(call, &cluster, &principal).await?;
-            Ok(Some(shown(&entry, &policies)))
+            let seen = async {
+                let entry = describe(call, &cluster, &principal).await?;
+                let policies = associated(call, &cluster, &principal).await?;
+                Ok(shown(&entry, &policies))
+            };
+            permitted(call.cx.stack, which, &cluster, seen.await)
         })
         .await
     }

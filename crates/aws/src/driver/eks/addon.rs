@@ -19,7 +19,7 @@ use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete};
 use super::super::wanted::{Shown, Wanted, touches};
-use super::{Part, STATE, change, cluster, found, issue, names, pairs, places, state, tag, token, updating};
+use super::{Part, STATE, change, cluster, found, issue, names, pairs, permitted, places, state, tag, token, updating};
 
 /// `AWS::EKS::Addon`. Its id is `cluster|addon`.
 #[derive(Debug)]
@@ -56,8 +56,11 @@ impl Kept for Addon {
             list.try_collect().await.map_err(failed("eks:ListAddons"))
         })
         .await?;
-        each(all, async |(cluster, name): (String, String)| Ok(Some(shown(&describe(call, &cluster, &name).await?))))
-            .await
+        each(all, async |(cluster, name): (String, String)| {
+            let seen = describe(call, &cluster, &name).await;
+            Ok(permitted(call.cx.stack, which, &cluster, seen)?.map(|seen| shown(&seen)))
+        })
+        .await
     }
 
     async fn create(&self, call: &Call<'_>, at: &Identity, desired: &Properties) -> Result<Started> {

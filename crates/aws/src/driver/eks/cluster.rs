@@ -22,7 +22,7 @@ use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete, running};
 use super::super::wanted::{Shown, Wanted, touches};
-use super::{Part, STATE, change, clusters, found, issue, only, pairs, tag, token, updating};
+use super::{Part, STATE, change, clusters, found, issue, only, pairs, permitted, tag, token, updating};
 
 /// What can be set within a property.
 const WITHIN: &[(&str, &[&str])] = &[
@@ -70,7 +70,11 @@ impl Kept for Cluster {
         names.retain(|name| !name.is_empty());
         names.sort();
         names.dedup();
-        each(names, async |name: String| Ok(Some(shown(&describe(call, &name).await?)))).await
+        each(names, async |name: String| {
+            let seen = describe(call, &name).await;
+            Ok(permitted(call.cx.stack, which, &name, seen)?.map(|cluster| shown(&cluster)))
+        })
+        .await
     }
 
     async fn create(&self, call: &Call<'_>, at: &Identity, desired: &Properties) -> Result<Started> {

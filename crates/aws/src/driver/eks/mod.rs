@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use aws_sdk_eks::types::{ErrorCode, Update, UpdateStatus};
 use landfall_core::driver::{Operation, Progress};
-use landfall_core::resource::{Claim, Identity, IdentityClass, Properties, ResourceType, Value};
+use landfall_core::resource::{Claim, Identity, IdentityClass, Properties, ResourceType, StackId, Value};
 use landfall_core::{Code, Error, Result};
 
 pub(super) use access::AccessEntry;
@@ -68,9 +68,28 @@ where
 {
     let all = each(clusters(call).await?, |cluster| {
         let names = list(cluster.clone());
-        async move { Ok(Some(names.await?.into_iter().map(move |name| (cluster.clone(), name)).collect::<Vec<_>>())) }
+        async move {
+            let names = permitted(call.cx.stack, Which::Marked, &cluster, names.await)?;
+            Ok(names.map(|names| names.into_iter().map(|name| (cluster.clone(), name)).collect::<Vec<_>>()))
+        }
     });
     Ok(all.await?.concat())
+}
+
+/// What a look at a cluster, or at something in it, shows. A census walks through the clusters of others as well, and a policy
+/// that grants no more than is needed forbids to look at them: such a one is passed over. That of the stack's own clusters
+/// something may not be seen stays an error.
+fn permitted<T>(stack: &StackId, which: Which<'_>, cluster: &str, seen: Result<T>) -> Result<Option<T>> {
+    let others = matches!(which, Which::Marked) && !cluster.starts_with(&format!("{stack}-"));
+    // Credentials that are not accepted have the same code of ours.
+    let denied = |error: &Error| {
+        error.code() == Code::PermissionDenied
+            && error.cloud_answer().is_some_and(|answer| answer.code.starts_with("AccessDenied"))
+    };
+    match seen {
+        Err(error) if others && denied(&error) => Ok(None),
+        seen => seen.map(Some),
+    }
 }
 
 /// What is to be read, as its cluster and its name, each once.
@@ -249,6 +268,29 @@ mod tests {
         assert!(matches!(state(&quota), Some(Progress::Failed(error)) if error.code() == Code::Quota));
         let cancelled = state(&update(UpdateStatus::Cancelled).build());
         assert!(matches!(cancelled, Some(Progress::Failed(error)) if error.message().contains("was cancelled")));
+    }
+
+    #[test]
+    fn a_census_passes_over_what_it_may_not_see_of_others_alone() {
+        let stack = StackId::new("inferloop", "dev");
+        let seen = |which, cluster: &str, code: &'static str| {
+            let refused = failed_item(code);
+            permitted::<()>(&stack, which, cluster, Err(refused)).map_err(|error| error.code())
+        };
+        let denied = "AccessDeniedException";
+        assert_eq!(seen(Which::Marked, "billing", denied), Ok(None));
+        assert_eq!(seen(Which::Marked, "inferloop-develop-main", denied), Ok(None));
+        assert_eq!(seen(Which::Marked, "inferloop-dev-main", denied), Err(Code::PermissionDenied));
+        assert_eq!(seen(Which::These(&[]), "billing", denied), Err(Code::PermissionDenied));
+        for other in ["ExpiredTokenException", "UnrecognizedClientException"] {
+            assert_eq!(seen(Which::Marked, "billing", other), Err(Code::PermissionDenied), "{other}");
+        }
+        assert_eq!(seen(Which::Marked, "billing", "ServerException"), Err(Code::OutcomeUnknown));
+        assert_eq!(permitted(&stack, Which::Marked, "billing", Ok(1)).unwrap(), Some(1));
+    }
+
+    fn failed_item(code: &str) -> Error {
+        super::super::error::item("eks:DescribeCluster", code, "")
     }
 
     #[test]

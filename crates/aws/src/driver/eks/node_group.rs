@@ -22,7 +22,7 @@ use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete};
 use super::super::wanted::{Shown, Wanted, touches};
-use super::{Part, STATE, change, found, issue, names, places, state, tag, token, updating};
+use super::{Part, STATE, change, found, issue, names, permitted, places, state, tag, token, updating};
 
 /// `AWS::EKS::Nodegroup`. Its id is `cluster/group`.
 #[derive(Debug)]
@@ -63,8 +63,11 @@ impl Kept for NodeGroup {
             list.try_collect().await.map_err(failed("eks:ListNodegroups"))
         })
         .await?;
-        each(all, async |(cluster, name): (String, String)| Ok(Some(shown(&describe(call, &cluster, &name).await?))))
-            .await
+        each(all, async |(cluster, name): (String, String)| {
+            let seen = describe(call, &cluster, &name).await;
+            Ok(permitted(call.cx.stack, which, &cluster, seen)?.map(|seen| shown(&seen)))
+        })
+        .await
     }
 
     async fn create(&self, call: &Call<'_>, at: &Identity, desired: &Properties) -> Result<Started> {

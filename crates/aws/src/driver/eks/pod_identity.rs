@@ -13,7 +13,7 @@ use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete};
 use super::super::wanted::{Shown, Wanted, touches};
-use super::{in_clusters, pairs, tag, token};
+use super::{in_clusters, pairs, permitted, tag, token};
 
 /// `AWS::EKS::PodIdentityAssociation`. Its id is its ARN.
 #[derive(Debug)]
@@ -42,7 +42,11 @@ impl Kept for PodIdentityAssociation {
         }
         all.sort();
         all.dedup();
-        each(all, async |(cluster, id): (String, String)| Ok(Some(shown(&describe(call, &cluster, &id).await?)))).await
+        each(all, async |(cluster, id): (String, String)| {
+            let seen = describe(call, &cluster, &id).await;
+            Ok(permitted(call.cx.stack, which, &cluster, seen)?.map(|seen| shown(&seen)))
+        })
+        .await
     }
 
     async fn create(&self, call: &Call<'_>, at: &Identity, desired: &Properties) -> Result<Started> {
