@@ -25,6 +25,9 @@ use crate::{Aws, region};
 /// How long making a connection may take. How long a call may take is said by whoever makes it.
 const CONNECT: Duration = Duration::from_secs(3);
 
+/// How long STS may take to say whose credentials they are, which nobody else limits.
+const IDENTIFY: Duration = Duration::from_secs(5);
+
 /// A service that is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -252,11 +255,15 @@ impl Aws {
             .use_dual_stack(options.dual_stack)
             .build();
         let mut sts = aws_sdk_sts::config::Builder::from(&base);
-        sts.set_endpoint_url(options.place(Service::Sts)?);
+        let place = options.place(Service::Sts)?;
+        sts.set_endpoint_url(place.clone());
+        sts.set_timeout_config(Some(
+            TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(IDENTIFY).build(),
+        ));
         let sts = sts.build();
         let account = options.account.clone();
         let checked = Shared(Arc::new(Checked { inner, sts, account, known: Mutex::default() }));
-        checked.0.credentials().await.map_err(|error| unable(&error))?;
+        checked.0.credentials().await.map_err(|error| self.unidentified(unable(&error), place.as_deref()))?;
         let known = checked.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (account, partition) = known.owner.clone().unwrap_or_default();
         drop(known);
@@ -271,6 +278,23 @@ impl Aws {
         let target = Target { cloud: "aws".to_owned(), partition, account, region: self.region.clone() };
         let config = base.into_builder().credentials_provider(SharedCredentialsProvider::new(checked.clone())).build();
         Ok(super::Connection::new(Api::new(clients(&config, &options, target)?), Arc::new(checked)))
+    }
+
+    /// Why nobody says whose the credentials are, with what to look at.
+    fn unidentified(&self, error: Error, place: Option<&str>) -> Error {
+        let region = &self.region;
+        if error.code() == Code::Unavailable && error.next_step().is_none_or(|hint| hint == super::error::NETWORK) {
+            let place = place.map_or_else(|| format!("STS in {region}"), str::to_owned);
+            return error.hint(format!("check that this machine resolves and reaches it: {place}"));
+        }
+        // A region that the account has not enabled knows none of its keys, and says no more than that.
+        let unknown = error.cloud_answer().is_some_and(|answer| answer.code == "InvalidClientTokenId");
+        if unknown && self.needs_opt_in() {
+            return error.hint(format!(
+                "enable the region in the account's settings, which takes some minutes, or check the access key: {region}"
+            ));
+        }
+        error
     }
 }
 
@@ -307,7 +331,10 @@ fn clients(config: &SdkConfig, options: &Options, target: Target) -> Result<Clie
 /// Why there are no credentials.
 pub(super) fn unable(error: &CredentialsError) -> Error {
     super::error::own(error).unwrap_or_else(|| {
-        Error::new(Code::PermissionDenied, format!("no credentials can be had: {}", super::error::texts(error)))
+        // Some have a line for each place that was looked at.
+        let texts = super::error::texts(error);
+        let texts = texts.lines().map(str::trim).collect::<Vec<_>>().join(", ").replace(":, ", ": ");
+        Error::new(Code::PermissionDenied, format!("no credentials can be had: {texts}"))
             .hint("give a key or a provider, or set up the environment as the AWS SDKs expect it")
             .during("sts:GetCallerIdentity")
     })
