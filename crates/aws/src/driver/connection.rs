@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::identity::IdentityCache;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_http_client::tls;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use landfall_core::driver::Target;
@@ -237,16 +240,21 @@ impl Aws {
     pub async fn connect(&self, options: Options) -> Result<super::Connection> {
         region::known(&self.region)?;
         let region = Region::new(self.region.clone());
+        // The SDK's own choice of a client would look for a proxy in the environment.
+        let tls = tls::Provider::Rustls(CryptoMode::AwsLc);
+        let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
         let inner = match &options.credentials {
             Source::Provider(provider) => provider.clone(),
             Source::Environment => {
-                let chain = DefaultCredentialsChain::builder().region(region.clone()).build().await;
-                SharedCredentialsProvider::new(chain)
+                let config = ProviderConfig::without_region().with_http_client(http.clone());
+                let chain = DefaultCredentialsChain::builder().configure(config).region(region.clone());
+                SharedCredentialsProvider::new(chain.build().await)
             }
         };
         let base = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(region)
+            .http_client(http)
             // Whoever calls a driver knows better when to repeat a call: what it may have done is in the ledger.
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).build())
