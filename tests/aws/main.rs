@@ -6,6 +6,7 @@
 mod faults;
 mod others;
 mod proxy;
+mod refusals;
 mod replica;
 mod replicas;
 mod sweep;
