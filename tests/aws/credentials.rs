@@ -15,6 +15,7 @@ use landfall::sim::Moment;
 use landfall::{Code, list, map, properties};
 
 use crate::proxy::{Arrived, Kind, Proxy};
+use crate::servers::Servers;
 use crate::world::{World, place, server};
 
 const STS: &str = "GetCallerIdentity";

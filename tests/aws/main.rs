@@ -11,6 +11,7 @@ mod faults;
 mod ledger_bucket;
 mod others;
 mod proxy;
+mod refusals;
 mod replica;
 mod replicas;
 mod servers;

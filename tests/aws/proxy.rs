@@ -31,6 +31,8 @@ struct Inner {
     /// Every call that has arrived, in order.
     calls: Vec<Arrived>,
     faults: Vec<Fault>,
+    /// At which next call that changes something it begins that every call goes wrong in this way.
+    end: Option<(usize, Kind)>,
     /// What was answered to a create with a token: what it asked for, and the answer.
     tokens: BTreeMap<(String, String), (String, Answer)>,
     /// What to do at which call, once.
@@ -69,6 +71,8 @@ pub(crate) struct Fault {
 pub(crate) enum Kind {
     /// Refused before it acts, in the words of the service's own protocol.
     Refused { status: u16, code: &'static str, message: &'static str },
+    /// Answered by somebody else on the way.
+    Answered { status: u16, body: &'static str },
     /// The connection breaks before the call reaches the server.
     Reset,
     /// It acts, and the connection breaks before the answer.
@@ -155,6 +159,11 @@ impl Proxy {
         self.state.inner().faults.push(Fault { action, kind, times });
     }
 
+    /// From the next call on that changes something for the time of this number, every call goes wrong.
+    pub(crate) fn end_at(&self, change: usize, kind: Kind) {
+        self.state.inner().end = Some((change, kind));
+    }
+
     /// Does something at the call of this number, counted from 1 and from now.
     pub(crate) fn at(&self, number: usize, moment: Moment, blow: impl FnOnce() + Send + 'static) {
         let mut inner = self.state.inner();
@@ -166,12 +175,23 @@ impl Proxy {
     pub(crate) fn at_peace(&self) {
         let mut inner = self.state.inner();
         inner.blow = None;
+        inner.end = None;
         inner.faults.clear();
     }
 
     /// Forgets every token, as the services do after a while.
     pub(crate) fn forget_tokens(&self) {
         self.state.inner().tokens.clear();
+    }
+}
+
+impl Inner {
+    /// What every call meets once the end has come.
+    fn ended(&mut self, action: &str) -> Option<Kind> {
+        let (left, kind) = self.end.as_mut()?;
+        let reads = ["Describe", "Get", "List", "GET ", "HEAD "].iter().any(|prefix| action.starts_with(prefix));
+        *left = left.saturating_sub(usize::from(!reads));
+        (*left == 0).then(|| kind.clone())
     }
 }
 
@@ -208,6 +228,7 @@ impl State {
                 inner.faults[at].times -= 1;
                 inner.faults[at].kind.clone()
             });
+            let fault = fault.or_else(|| inner.ended(&action));
             let faulty = fault.is_some();
             let owner = header(&request.head, "x-amz-expected-bucket-owner").map(str::to_owned);
             inner.calls.push(Arrived { action: action.clone(), key: key(request), owner, faulty, status: None });
@@ -218,6 +239,9 @@ impl State {
         match &fault {
             Some(Kind::Refused { status, code, message }) => {
                 return Some((refusal(request, *status, code, message), true));
+            }
+            Some(Kind::Answered { status, body }) => {
+                return Some((Answer { status: *status, head: Vec::new(), body: body.as_bytes().to_vec() }, true));
             }
             Some(Kind::Reset) => return None,
             Some(Kind::EmptyPage) => return Some((empty_page(request, &action), true)),

@@ -7,10 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::identity::IdentityCache;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_http_client::tls;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use futures_util::lock::Mutex as Latest;
@@ -28,6 +31,9 @@ use crate::{Aws, region};
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long before they expire credentials are renewed.
 const AHEAD: Duration = Duration::from_secs(60);
+
+/// How long STS may take to say whose credentials they are, which nobody else limits.
+const IDENTIFY: Duration = Duration::from_secs(5);
 
 /// A service that is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -264,16 +270,21 @@ impl Aws {
     pub async fn connect(&self, options: Options) -> Result<super::Connection> {
         region::known(&self.region)?;
         let region = Region::new(self.region.clone());
+        // The SDK's own choice of a client would look for a proxy in the environment.
+        let tls = tls::Provider::Rustls(CryptoMode::AwsLc);
+        let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
         let inner = match &options.credentials {
             Source::Provider(provider) => provider.clone(),
             Source::Environment => {
-                let chain = DefaultCredentialsChain::builder().region(region.clone()).build().await;
-                SharedCredentialsProvider::new(chain)
+                let config = ProviderConfig::without_region().with_http_client(http.clone());
+                let chain = DefaultCredentialsChain::builder().configure(config).region(region.clone());
+                SharedCredentialsProvider::new(chain.build().await)
             }
         };
         let base = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(region)
+            .http_client(http)
             // Whoever calls a driver knows better when to repeat a call: what it may have done is in the ledger.
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).build())
@@ -282,12 +293,16 @@ impl Aws {
             .use_dual_stack(options.dual_stack)
             .build();
         let mut sts = aws_sdk_sts::config::Builder::from(&base);
-        sts.set_endpoint_url(options.place(Service::Sts)?);
+        let place = options.place(Service::Sts)?;
+        sts.set_endpoint_url(place.clone());
+        sts.set_timeout_config(Some(
+            TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(IDENTIFY).build(),
+        ));
         let sts = sts.build();
         let account = options.account.clone();
         let checked =
             Shared(Arc::new(Checked { inner, sts, account, last: Latest::default(), known: Mutex::default() }));
-        checked.0.credentials().await.map_err(|error| unable(&error))?;
+        checked.0.credentials().await.map_err(|error| self.unidentified(unable(&error), place.as_deref()))?;
         let known = checked.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (account, partition) = known.owner.clone().unwrap_or_default();
         drop(known);
@@ -302,6 +317,23 @@ impl Aws {
         let target = Target { cloud: "aws".to_owned(), partition, account, region: self.region.clone() };
         let config = base.into_builder().credentials_provider(SharedCredentialsProvider::new(checked.clone())).build();
         Ok(super::Connection::new(Api::new(clients(&config, &options, target)?), checked))
+    }
+
+    /// Why nobody says whose the credentials are, with what to look at.
+    fn unidentified(&self, error: Error, place: Option<&str>) -> Error {
+        let region = &self.region;
+        if error.code() == Code::Unavailable && error.next_step().is_none_or(|hint| hint == super::error::NETWORK) {
+            let place = place.map_or_else(|| format!("STS in {region}"), str::to_owned);
+            return error.hint(format!("check that this machine resolves and reaches it: {place}"));
+        }
+        // A region that the account has not enabled knows none of its keys, and says no more than that.
+        let unknown = error.cloud_answer().is_some_and(|answer| answer.code == "InvalidClientTokenId");
+        if unknown && self.needs_opt_in() {
+            return error.hint(format!(
+                "enable the region in the account's settings, which takes some minutes, or check the access key: {region}"
+            ));
+        }
+        error
     }
 }
 
@@ -349,7 +381,10 @@ pub(super) fn at(options: s3::Options, place: Option<&Endpoint>) -> Result<s3::O
 pub(super) fn unable(error: &CredentialsError) -> Error {
     super::error::own(error).unwrap_or_else(|| {
         let passing = matches!(error, CredentialsError::ProviderError(_) | CredentialsError::ProviderTimedOut(_));
-        Error::new(Code::PermissionDenied, format!("no credentials can be had: {}", super::error::texts(error)))
+        // Some have a line for each place that was looked at.
+        let texts = super::error::texts(error);
+        let texts = texts.lines().map(str::trim).collect::<Vec<_>>().join(", ").replace(":, ", ": ");
+        Error::new(Code::PermissionDenied, format!("no credentials can be had: {texts}"))
             .retry(if passing { Retry::Transient } else { Retry::Never })
             .hint("give a key or a provider, or set up the environment as the AWS SDKs expect it")
             .during("sts:GetCallerIdentity")

@@ -1,7 +1,7 @@
 //! What is not permitted, said exactly: the action, the resource, and the policy statement that is missing.
 
 use landfall_core::error::CloudAnswer;
-use landfall_core::{Error, Result};
+use landfall_core::{Code, Error, Result};
 use serde_json::{Value, json};
 
 use super::api::Api;
@@ -21,12 +21,13 @@ pub(super) async fn explained(api: &Api, error: Error) -> Error {
                 lacking = Some(found);
                 told = before.trim().to_owned();
             }
-            Err(_) => {
+            Err(error) => {
                 // Nobody can read it, so that a thousand letters help nobody; the request id stays.
-                told = format!(
-                    "{} (the rest is encoded, and sts:DecodeAuthorizationMessage is not permitted)",
-                    before.trim()
-                );
+                let why = match error.code() {
+                    Code::PermissionDenied => "is not permitted",
+                    _ => "did not decode it",
+                };
+                told = format!("{} (the rest is encoded, and sts:DecodeAuthorizationMessage {why})", before.trim());
             }
         }
     }
@@ -82,7 +83,7 @@ impl Lacking {
     fn hint(&self) -> String {
         let who = self.principal.as_deref().unwrap_or("the caller");
         if self.explicit {
-            return format!("a policy denies {who} {} on {}: take that statement away", self.action, self.resource);
+            return format!("take away the statement that denies {} to {who}: {}", self.action, self.resource);
         }
         let statement = json!({ "Effect": "Allow", "Action": self.action, "Resource": self.resource });
         format!("add this statement to a policy of {who}: {statement}")
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!((lacking.action.as_str(), lacking.explicit), ("ec2:CreateVpc", true));
         assert_eq!(
             lacking.hint(),
-            "a policy denies arn:aws:iam::1:user/ci ec2:CreateVpc on arn:aws:ec2:eu-west-1:1:vpc/*: take that statement away"
+            "take away the statement that denies ec2:CreateVpc to arn:aws:iam::1:user/ci: arn:aws:ec2:eu-west-1:1:vpc/*"
         );
     }
 

@@ -6,6 +6,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use landfall_core::error::CloudAnswer;
 use landfall_core::{Code, Error, Remains, Retry};
 
+/// What to do where nobody is reached.
+pub(super) const NETWORK: &str = "check the network, the names it resolves, and the endpoints given in the options";
+
 /// Turns what an SDK call failed with into an error; `action` is the call's IAM action, such as `ec2:CreateVpc`.
 pub(super) fn failed<E>(action: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> Error
 where
@@ -32,7 +35,7 @@ where
         match error {
             SdkError::ServiceError(_) if answer.code.is_some() => answer.error(),
             SdkError::ServiceError(_) | SdkError::ResponseError(_) => answer.unreadable(),
-            SdkError::TimeoutError(_) => answer.lost("no answer in time".to_owned()),
+            SdkError::TimeoutError(_) => answer.lost("no answer came in time".to_owned()),
             SdkError::DispatchFailure(failure) => {
                 let why = failure
                     .as_connector_error()
@@ -45,7 +48,11 @@ where
                 if let Some(own) = failure.as_connector_error().and_then(|error| own(error)) {
                     return own;
                 }
-                if never_sent || failure.is_timeout() { answer.unreachable(why) } else { answer.lost(why) }
+                if never_sent || failure.is_timeout() {
+                    answer.unreachable(why)
+                } else {
+                    answer.lost(format!("the answer was lost: {why}"))
+                }
             }
             SdkError::ConstructionFailure(failure) => {
                 let error = SdkError::<E, HttpResponse>::ConstructionFailure(failure);
@@ -54,7 +61,7 @@ where
                 }
                 answer.not_sent(texts(&error))
             }
-            other => answer.lost(texts(&other)),
+            other => answer.lost(format!("the answer was lost: {}", texts(&other))),
         }
     }
 }
@@ -124,15 +131,15 @@ impl Answer {
         error.retry(Retry::Unknown).leaves(Remains::Unknown).during(self.action)
     }
 
-    fn lost(self, why: String) -> Error {
+    fn lost(self, message: String) -> Error {
         let code = if self.reads() { Code::Unavailable } else { Code::OutcomeUnknown };
-        self.open(Error::new(code, format!("the answer was lost: {why}")))
+        self.open(Error::new(code, message))
     }
 
     fn unreachable(self, why: String) -> Error {
         Error::new(Code::Unavailable, format!("the API cannot be reached: {why}"))
             .retry(Retry::Transient)
-            .hint("check the network, the region and the endpoints given for it")
+            .hint(NETWORK)
             .during(self.action)
     }
 
@@ -150,10 +157,14 @@ impl Answer {
     fn unreadable(self) -> Error {
         let status = self.status.map_or_else(String::new, |status| format!("status {status}, "));
         let body: String = self.body.split_whitespace().collect::<Vec<_>>().join(" ");
-        let error = Error::new(
-            if self.reads() { Code::Unavailable } else { Code::OutcomeUnknown },
-            format!("the answer cannot be read: {status}{body}"),
-        );
+        let code = if self.reads() { Code::Unavailable } else { Code::OutcomeUnknown };
+        let start = body.to_lowercase();
+        let error = if start.starts_with("<html") || start.starts_with("<!doctype html") {
+            Error::new(code, format!("a web page came instead of the API's answer: {status}{body}"))
+                .hint("look for a proxy or a firewall on the way, and have it let the API's names through")
+        } else {
+            Error::new(code, format!("the answer cannot be read: {status}{body}"))
+        };
         self.open(error)
     }
 
@@ -170,11 +181,15 @@ impl Answer {
             Class::Denied | Class::Credentials | Class::Quota | Class::Capacity | Class::Exists => error,
             Class::Missing | Class::Invalid => error,
         };
-        match class.hint() {
+        let error = match class.hint(&code) {
             Some(hint) => error.hint(hint),
+            None if class == Class::Denied => error.hint(format!(
+                "permit {} to whoever runs this; `Aws::policy` writes all permissions that the platform needs",
+                self.action
+            )),
             None => error,
-        }
-        .during(self.action)
+        };
+        error.during(self.action)
     }
 }
 
@@ -224,9 +239,11 @@ const CREDENTIALS: &[&str] = &[
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
     "InvalidSecurity",
+    "InvalidSignatureException",
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
     "RequestExpired",
+    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
     "UnrecognizedClientException",
@@ -385,11 +402,24 @@ impl Class {
         }
     }
 
-    fn hint(self) -> Option<&'static str> {
+    fn hint(self, code: &str) -> Option<&'static str> {
         match self {
-            Self::Credentials => {
-                Some("check that the credentials are valid, not expired, and meant for this partition")
-            }
+            Self::Credentials => Some(match code {
+                "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => {
+                    "converge again with new credentials; a provider in `Options::provider` hands them out in time"
+                }
+                "RequestExpired" | "RequestTimeTooSkewed" => "set this machine's clock",
+                "InvalidSignatureException" | "IncompleteSignature" | "SignatureDoesNotMatch" => {
+                    "check the secret that belongs to the access key, and this machine's clock"
+                }
+                _ => "check the access key: whether it exists, is active, and whether a session token belongs to it",
+            }),
+            Self::Denied => match code {
+                "OptInRequired" => Some("sign the account up for the service in its console"),
+                "PendingVerification" => Some("wait until AWS has verified the account, and converge again"),
+                "Blocked" => Some("ask AWS's support: the account is blocked"),
+                _ => None,
+            },
             Self::Quota => Some("ask for a higher quota in the Service Quotas console, or delete what is not used"),
             Self::Capacity => Some("try another machine type or zone, or again later"),
             Self::InUse => Some("delete what uses it first; what Landfall made goes by itself in the right order"),
@@ -416,6 +446,24 @@ mod tests {
         let invalid = "AWS was not able to validate the provided access credentials";
         assert_eq!(of(release, "AuthFailure", invalid).0, Code::PermissionDenied);
         assert_eq!(of("ec2:AllocateAddress", "AuthFailure", "not authorized").0, Code::PermissionDenied);
+    }
+
+    #[test]
+    fn a_refusal_of_credentials_says_what_is_wrong_with_them() {
+        for (code, hint) in [
+            ("InvalidClientTokenId", "check the access key"),
+            ("UnrecognizedClientException", "check the access key"),
+            ("SignatureDoesNotMatch", "check the secret"),
+            ("InvalidSignatureException", "check the secret"),
+            ("ExpiredToken", "converge again with new credentials"),
+            ("RequestTimeTooSkewed", "set this machine's clock"),
+            ("OptInRequired", "sign the account up"),
+            ("AccessDenied", "permit s3:PutBucketPolicy to whoever runs this"),
+        ] {
+            let error = item("s3:PutBucketPolicy", code, "Access Denied");
+            assert_eq!(error.code(), Code::PermissionDenied, "{code}");
+            assert!(error.next_step().unwrap().starts_with(hint), "{error}");
+        }
     }
 
     #[test]

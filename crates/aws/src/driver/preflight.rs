@@ -98,7 +98,7 @@ fn beyond(of: &ResourceType, name: &str, code: &str, used: usize, peak: usize, a
         Error::new(
             Code::Quota,
             format!(
-                "the quota {name} ({code}) allows {allowed}, {used} are used and {peak} more are needed of {}",
+                "the quota {name} ({code}) allows {allowed}, with {used} in use and {peak} more to come: {}",
                 of.name
             ),
         )
