@@ -159,7 +159,7 @@ async fn credentials_that_a_service_finds_expired_are_said_to_be() {
     let error = place("ledger").await.converge().await.unwrap_err();
     let problem = error.problems()[0];
     assert_eq!(problem.code(), Code::PermissionDenied);
-    assert!(problem.next_step().unwrap().contains("not expired"), "{problem}");
+    assert!(problem.next_step().unwrap().contains("new credentials"), "{problem}");
     let platform = place("ledger").await;
     platform.converge().await.unwrap();
     assert!(platform.plan().await.unwrap().is_empty());
