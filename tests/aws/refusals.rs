@@ -255,10 +255,10 @@ async fn the_token_expires_in_the_middle() {
     };
     let message = "The security token included in the request is expired";
     world.proxy.end_at(3, Kind::Refused { status: 400, code: "ExpiredTokenException", message });
-    says("The credentials expire in the middle", &converge(&world, natives("expired", "eu-west-1", chain)).await);
+    says("The credentials expire in the middle", &converge(&world, natives("lapsed", "eu-west-1", chain)).await);
     // New ones go on from there.
     world.proxy.at_peace();
-    let platform = world.place(natives("expired", "eu-west-1", chain), "ledger").await;
+    let platform = world.place(natives("lapsed", "eu-west-1", chain), "ledger").await;
     platform.converge().await.unwrap();
     assert_eq!(world.proxy.counted_since(0)["CreateVpc"], 1);
 }
@@ -303,10 +303,10 @@ async fn no_machine_of_this_sort_is_left() {
         all.push(("gpu".to_owned(), "AWS::EKS::Nodegroup", group));
         all
     };
-    let to = "\"health\": {\"issues\": [{\"code\": \"AsgInstanceLaunchFailures\", \
-              \"message\": \"We currently do not have sufficient g4dn.xlarge capacity in the Availability Zone you requested \
-              (eu-west-1a).\", \"resourceIds\": [\"eks-gpu-1\"]}]}, \"status\": \"CREATE_FAILED\"";
-    let failed = Kind::Rewritten { from: "\"health\": {\"issues\": []}", to };
+    let to = "\"status\":\"CREATE_FAILED\",\"health\":{\"issues\":[{\"code\":\"AsgInstanceLaunchFailures\",\
+              \"message\":\"We currently do not have sufficient g4dn.xlarge capacity in the Availability Zone you requested \
+              (eu-west-1a).\",\"resourceIds\":[\"eks-gpu-1\"]}]}";
+    let failed = Kind::Rewritten { from: "\"status\":\"ACTIVE\"", to };
     world.proxy.fault("GET /clusters/node-groups/*", 100, failed);
     let platform = world.place(natives("nodes", "eu-west-1", nodes), "ledger").await;
     // The server makes a cluster at once, so that nobody waits as long as it takes elsewhere.
