@@ -43,7 +43,9 @@ const LINKED: &[&str] = &[
 /// Reads, and a few calls more, that name no resource.
 const UNSCOPED: &[&str] = &[
     "ec2:RunInstances",
+    "eks:DescribeAddonVersions",
     "eks:ListClusters",
+    "elasticache:DescribeEvents",
     "iam:GetAccountAuthorizationDetails",
     "iam:ListRoles",
     "kms:ListAliases",
@@ -53,6 +55,7 @@ const UNSCOPED: &[&str] = &[
     "logs:DescribeLogGroups",
     "logs:GetLogDelivery",
     "logs:UpdateLogDelivery",
+    "rds:DescribeEvents",
     "s3:ListAllMyBuckets",
     "secretsmanager:GetRandomPassword",
     "secretsmanager:ListSecrets",
