@@ -201,7 +201,7 @@ impl Place<'_> {
 
     fn grant(&self, of: &ResourceType, properties: &Properties, graph: &Graph, grants: &mut Grants) {
         if of.verbs.create.is_empty() {
-            return self.grant_by_cloud_control(of, grants);
+            return self.grant_by_cloud_control(grants);
         }
         let named = self.named(&of.name, properties, graph);
         for verb in [Verb::Read, Verb::Create, Verb::Update, Verb::Delete] {
@@ -337,7 +337,7 @@ impl Place<'_> {
     }
 
     /// Types without calls of ours: what the type's handlers ask for is in its schema, which is not at hand here.
-    fn grant_by_cloud_control(&self, of: &ResourceType, grants: &mut Grants) {
+    fn grant_by_cloud_control(&self, grants: &mut Grants) {
         let actions = [
             "cloudformation:CreateResource",
             "cloudformation:DeleteResource",
@@ -346,7 +346,6 @@ impl Place<'_> {
             "cloudformation:ListResources",
             "cloudformation:UpdateResource",
         ];
-        let _ = of;
         grants.add(Reach { sid: "CloudControl".to_owned(), ..self.everything() }, &actions);
     }
 
