@@ -132,11 +132,11 @@ shares! {
     every_pair_of_kills_on_12_resources_at_odd_calls: SMALL.every_pair(1, 2);
     two_hundred_pairs_on_60_resources: MIDDLE.pairs(0, 1, 200);
     twenty_pairs_on_500_resources: LARGE.pairs(0, 1, 20);
-    #[ignore = "it takes minutes: the gate runs it with --release -- --ignored thousand_pairs"]
+    #[ignore = "it takes a minute: the gate runs it with --release -- --ignored two_thousand_pairs_on_60"]
     two_thousand_pairs_on_60_resources: MIDDLE.pairs(0, 1, 2_000);
-    #[ignore = "it takes minutes: the gate runs it with --release -- --ignored thousand_pairs"]
+    #[ignore = "it takes minutes: run it with --release -- --ignored pairs_on_500"]
     a_thousand_pairs_on_500_resources: LARGE.pairs(0, 2, 2_000);
-    #[ignore = "it takes minutes: the gate runs it with --release -- --ignored thousand_pairs"]
+    #[ignore = "it takes minutes: run it with --release -- --ignored pairs_on_500"]
     another_thousand_pairs_on_500_resources: LARGE.pairs(1, 2, 2_000);
     #[ignore = "it takes an hour: run it with --release -- --ignored"]
     every_pair_of_kills_on_60_resources_at_even_calls: MIDDLE.every_pair(0, 2);
