@@ -319,14 +319,15 @@ fn stop_and_wake(place: &Place, moment: &str) -> Option<bool> {
     }
     holder.signal("STOP");
     let on_their_way = on_their_way(&world.folder);
-    // It goes on from here at once when it is woken.
-    holder.go();
     let outcome = world.start("second", false).end();
     assert!(matches!(outcome, Outcome::Outputs(_)), "{moment}: {outcome:?}");
     let begun = mutations(&world.folder);
     let entries = entries(&world);
     let held = entries.first().is_some_and(|(_, writer)| writer.starts_with("holder#"));
 
+    // It still waits for the word, which it may have only now: a signal is sent before it is delivered, and a holder that
+    // heard the word would run on until then, into the middle of a call.
+    holder.go();
     holder.signal("CONT");
     let woken = holder.ended();
     // Of an object that nothing but its marks tells apart there is a second one by then, made by a call that was on its way:
