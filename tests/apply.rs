@@ -12,11 +12,12 @@ use landfall::Code;
 use landfall::apply::Urgency;
 use landfall::clock::drive;
 use landfall::prelude::*;
-use landfall::resource::{Address, Value, Verb};
+use landfall::resource::{Address, Properties, Value, Verb};
 use landfall::sim::{Fault, FaultKind, Moment, On};
 
 const NAT: &str = "aws/network/core/nat-a";
 const BUCKET: &str = "aws/bucket/files/bucket";
+const ALIAS: &str = "aws/bucket/files/key-alias";
 /// One address of each class of identity: found by name, by token, by what it consists of, by its tags.
 const CLASSES: [&str; 4] = [BUCKET, NAT, "aws/network/core/subnet-public-a", "aws/network/core/vpc"];
 /// Moments of an apply that takes some minutes: in the first calls, between them, and in a long wait.
@@ -273,6 +274,27 @@ async fn what_somebody_else_made_under_the_same_name_is_left_alone() {
     let now = world.cloud.objects().into_iter().find(|object| object.id == id).unwrap();
     assert_eq!(now.properties, before[0].properties);
     world.cloud.remove(&id).unwrap();
+    finish(&world).await;
+}
+
+#[tokio::test]
+async fn what_bears_no_marks_belongs_to_its_parent() {
+    let made = World::new(11);
+    made.place(small(), "elsewhere").converge().await.unwrap();
+    let (of, _, alias) = &made.content()[ALIAS];
+
+    let world = World::new(11);
+    let platform = world.place(small(), "first");
+    let key = world.cloud.add_foreign("AWS::KMS::Key", Properties::new()).unwrap();
+    let mut alias = alias.clone();
+    alias.insert("TargetKeyId".to_owned(), key.as_str().into());
+    let id = world.cloud.add_foreign(of, alias.clone()).unwrap();
+    let error = platform.converge().await.unwrap_err();
+    assert_eq!((error.code(), error.address()), (Code::ForeignResource, Some(&address(ALIAS))), "{error}");
+    let now = world.cloud.objects().into_iter().find(|object| object.id == id).unwrap();
+    assert_eq!(now.properties, alias, "it was led to a key of ours");
+    world.cloud.remove(&id).unwrap();
+    world.cloud.remove(&key).unwrap();
     finish(&world).await;
 }
 

@@ -199,6 +199,15 @@ impl Run<'_> {
             Ownership::Ours(marks) if marks.generation != generation && purpose != Purpose::BeforeDelete => {
                 return self.not_yet(index, "an older object of this address is still there");
             }
+            Ownership::Inherited if operation.verb != Verb::Delete => {
+                if let Some(parent) = self.other_parent(index, &seen) {
+                    let message =
+                        format!("it exists and belongs to something that is not ours ({parent}): {}", seen.id);
+                    let error = Error::new(Code::ForeignResource, message)
+                        .hint("choose another name, or delete what stands there");
+                    return self.fail(index, error);
+                }
+            }
             _ => {}
         }
         if purpose == Purpose::BeforeDelete {
@@ -245,6 +254,24 @@ impl Run<'_> {
                 self.accepted(index, driver::Operation { identity, verb: Verb::Create, handle: None, progress });
             }
         }
+    }
+
+    /// The parent that an object without marks belongs to, when it is neither the one that is wanted nor one of ours.
+    /// Where a parent is part of what the object was found by, it is the right one.
+    fn other_parent(&self, index: usize, seen: &Observed) -> Option<String> {
+        let op = &self.ops[index];
+        let of = self.setup.catalog.get(&self.plan.operations[index].type_name).ok()?;
+        let (IdentityClass::Named(found_by) | IdentityClass::Tuple(found_by)) = of.identity else { return None };
+        if of.parents.iter().any(|(property, _)| found_by.contains(property)) {
+            return None;
+        }
+        let held = &self.session.state().resources;
+        of.parents.iter().find_map(|(property, type_name)| {
+            let parent = seen.properties.get(*property)?;
+            let ours = |id: &str| held.values().any(|one| one.type_name == *type_name && one.id == id);
+            let other = op.properties.get(*property) != Some(parent) && !parent.as_str().is_some_and(ours);
+            other.then(|| format!("{property} {}", parent.as_str().unwrap_or_default()))
+        })
     }
 
     pub(super) fn absent(&mut self, index: usize, purpose: Purpose, now: Duration) {

@@ -17,7 +17,13 @@ impl Engine {
         let cx = self.setup.context();
         let found = self.again(&mut None, || self.setup.drivers.preflight(&cx, &ahead)).await?;
         let mut problems = Problems::default();
-        problems.extend(found);
+        problems.extend(found.into_iter().map(|problem| {
+            let step = plan.steps.iter().find(|step| Some(&step.address) == problem.address());
+            match step.and_then(|step| step.origin.clone()) {
+                Some(origin) => problem.position(origin),
+                None => problem,
+            }
+        }));
         problems.finish()
     }
 }
