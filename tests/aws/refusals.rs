@@ -8,8 +8,9 @@ use landfall::aws::live::{Connection, Options, Service};
 use landfall::prelude::*;
 use landfall::resource::{Address, Catalog, Properties, Reference, ResourceType, Usual, Value};
 use landfall::units::Date;
-use landfall::{Error, list, map, properties};
+use landfall::{Code, Error, list, map, properties};
 
+use crate::common::consented;
 use crate::proxy::Kind;
 use crate::world::{World, place};
 
@@ -75,6 +76,15 @@ fn vpc() -> Vec<(String, &'static str, Properties)> {
 
 fn group() -> Vec<(String, &'static str, Properties)> {
     vec![("group".to_owned(), "AWS::Logs::LogGroup", properties! { "LogGroupName" => "/refusals/group" })]
+}
+
+fn taken() -> Vec<(String, &'static str, Properties)> {
+    vec![("group".to_owned(), "AWS::Logs::LogGroup", properties! { "LogGroupName" => "/refusals/taken" })]
+}
+
+fn taken_with_bucket() -> Vec<(String, &'static str, Properties)> {
+    let bucket = properties! { "BucketName" => "refusals-taken" };
+    taken().into_iter().chain([("files".to_owned(), "AWS::S3::Bucket", bucket)]).collect()
 }
 
 async fn converge(world: &World, declare: impl Fn() -> PlatformBuilder) -> Error {
@@ -284,6 +294,25 @@ async fn a_quota_that_is_looked_at_before() {
     let platform = place(natives("six", "eu-north-1", six), connected, ledger, "tester");
     says("A quota, looked at before the first change", &platform.converge().await.unwrap_err());
     assert!(!world.proxy.counted_since(0).contains_key("CreateVpc"), "nothing was begun");
+}
+
+#[tokio::test]
+async fn a_name_that_somebody_else_has() {
+    let Some(world) = World::new() else { return };
+    let theirs = world.place(natives("theirs", "eu-west-1", taken), "theirs").await;
+    theirs.converge().await.unwrap();
+    let begun = world.proxy.calls().len();
+    says("A name that is taken", &converge(&world, natives("ours", "eu-west-1", taken)).await);
+    let kind = || Kind::Refused { status: 403, code: "AccessDenied", message: "Access Denied" };
+    world.proxy.fault("GET /tagging", 2, kind());
+    let error = converge(&world, natives("ours", "eu-west-1", taken_with_bucket)).await;
+    let [group, bucket] = error.problems()[..] else { panic!("{error}") };
+    says("A bucket's name that is taken", bucket);
+    assert_eq!((group.code(), group.address().unwrap().as_str()), (Code::ForeignResource, "aws/native/group/resource"));
+    let calls = world.proxy.calls().split_off(begun);
+    assert!(!calls.iter().any(|call| call.action.starts_with("Create")), "nothing was begun: {calls:?}");
+    let plan = consented(theirs.plan_destroy().await.unwrap());
+    theirs.destroy(plan).await.unwrap();
 }
 
 #[tokio::test]

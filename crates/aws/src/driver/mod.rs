@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use aws_credential_types::provider::ProvideCredentials;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join};
 use landfall_core::clock::{Clock, SystemClock};
 use landfall_core::driver::{Ahead, Context, Driver, Drivers, Target};
 use landfall_core::resource::{ResourceType, TagStyle};
@@ -132,7 +132,11 @@ impl Drivers for Connection {
     fn preflight<'a>(&'a self, cx: &'a Context<'a>, ahead: &'a Ahead) -> BoxFuture<'a, Result<Vec<Error>>> {
         Box::pin(async move {
             self.api.check_target(cx.target)?;
-            Ok(preflight::problems(&self.api, &crate::types::all(), ahead).await)
+            let types = crate::types::all();
+            let (problems, taken) =
+                join(preflight::problems(&self.api, &types, ahead), preflight::taken(&types, &self.drivers, cx, ahead))
+                    .await;
+            Ok(problems.into_iter().chain(taken).collect())
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Whether a plan can be made, looked at before its first change: the region, quotas at the plan's peak, machine types, versions.
+//! Whether a plan can be made, looked at before its first change: the region, quotas at the plan's peak, names, machine
+//! types, versions.
 //!
 //! Sources: [GetServiceQuota](https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_GetServiceQuota.html),
 //! [DescribeInstanceTypeOfferings](https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypeOfferings.html),
@@ -9,11 +10,12 @@
 //! problem; the create will tell.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use aws_sdk_ec2::types::{Filter, InstanceTypeOffering, LocationType};
 use futures_util::future::{BoxFuture, join_all};
-use landfall_core::driver::Ahead;
-use landfall_core::resource::{Address, Properties, ResourceType, Value};
+use landfall_core::driver::{Ahead, Context, Driver, Observation};
+use landfall_core::resource::{Address, Claim, Identity, IdentityClass, Ownership, Properties, ResourceType, Value};
 use landfall_core::{Code, Error, Result};
 
 use super::api::Api;
@@ -54,6 +56,69 @@ pub(super) async fn problems(api: &Api, types: &[ResourceType], ahead: &Ahead) -
         questions.push(Box::pin(database(api, address, wanted)));
     }
     join_all(questions).await.into_iter().filter_map(Result::ok).flatten().collect()
+}
+
+/// Which names that are ours to choose somebody else has already. Those that hang on what is still to be made are free.
+pub(super) async fn taken(
+    types: &[ResourceType],
+    drivers: &BTreeMap<String, Arc<dyn Driver>>,
+    cx: &Context<'_>,
+    ahead: &Ahead,
+) -> Vec<Error> {
+    let mut named: BTreeMap<&str, Vec<Identity>> = BTreeMap::new();
+    for (address, type_name, wanted) in &ahead.creates {
+        let Some(of) = types.iter().find(|of| of.name == *type_name) else { continue };
+        let IdentityClass::Named(paths) = of.identity else { continue };
+        let Some(name) = paths.iter().map(|path| wanted.text(path)).collect::<Option<Vec<_>>>() else { continue };
+        named.entry(type_name).or_default().push(Identity {
+            address: address.clone(),
+            type_name: type_name.clone(),
+            generation: 0,
+            id: None,
+            claim: Claim::Name(name),
+            cluster: None,
+        });
+    }
+    let looks = named.into_iter().filter_map(|(type_name, these)| {
+        let driver = drivers.get(type_name)?.clone();
+        Some(async move { look(&*driver, cx, these).await })
+    });
+    let looks = join_all(looks).await;
+    looks.into_iter().flatten().filter_map(|(identity, seen)| stands_in_the_way(&identity, seen)).collect()
+}
+
+/// All at once, and one by one where one of them keeps the others from being seen.
+async fn look(driver: &dyn Driver, cx: &Context<'_>, these: Vec<Identity>) -> Vec<(Identity, Result<Observation>)> {
+    if let Ok(seen) = driver.observe(cx, &these).await {
+        return these.into_iter().zip(seen.into_iter().map(Ok)).collect();
+    }
+    join_all(these.into_iter().map(|identity| async {
+        let seen = driver.observe(cx, std::slice::from_ref(&identity)).await;
+        let seen = seen.and_then(|mut seen| seen.pop().ok_or_else(|| Error::internal("a look without an answer")));
+        (identity, seen)
+    }))
+    .await
+}
+
+fn stands_in_the_way(identity: &Identity, seen: Result<Observation>) -> Option<Error> {
+    let type_name = &identity.type_name;
+    let problem = match seen {
+        Ok(Observation::Present(seen)) if seen.owner == Ownership::Foreign => {
+            let message = format!("something that is not ours has the name already ({type_name}): {}", seen.id);
+            Error::new(Code::ForeignResource, message).hint("choose another name, or delete what stands there")
+        }
+        // The names of buckets are those of all accounts and regions.
+        Err(error) if error.code() == Code::WrongTarget => error,
+        Err(error) if error.code() == Code::PermissionDenied && type_name == "AWS::S3::Bucket" => {
+            let Claim::Name(name) = &identity.claim else { return None };
+            let message = format!("a bucket of this name exists and may not be looked at: {}", name.join("/"));
+            Error::new(Code::ForeignResource, message)
+                .hint("choose another name: it is another account's, unless the permission to read it is missing")
+                .because(error)
+        }
+        _ => return None,
+    };
+    Some(problem.at(&identity.address))
 }
 
 /// Whether the account has enabled the region.
