@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::{BoxFuture, Either, select};
+use futures_util::future::{BoxFuture, Either, select, try_join_all};
 
 use crate::resource::{Address, Identity, Marks, Ownership, Properties, StackId, Value, Verb};
 use crate::{Code, Error, Result, Retry};
@@ -239,11 +239,9 @@ impl Reader {
     /// # Errors
     /// What the drivers answer.
     pub async fn census(&self, cx: &Context<'_>) -> Result<Vec<Found>> {
-        let mut all = Vec::new();
-        for (driver, types) in by_driver(&*self.0, self.0.census_types())? {
-            all.extend(self.bounded(cx, driver.census(cx, &types)).await?);
-        }
-        Ok(all)
+        let asked = by_driver(&*self.0, self.0.census_types())?;
+        let answers = asked.iter().map(|(driver, types)| self.bounded(cx, driver.census(cx, types)));
+        Ok(try_join_all(answers).await?.into_iter().flatten().collect())
     }
 
     /// A driver that never answers must not keep its caller for ever.

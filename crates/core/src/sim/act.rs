@@ -12,11 +12,16 @@ use crate::resource::{Address, Api, Claim, Identity, IdentityClass, Properties, 
 use crate::{Code, Error, Result};
 use std::time::Duration;
 
+/// Where a page begins: with this object of the type at this place of the list. `None` is the beginning, and in an answer
+/// the end.
+pub(super) type Next = Option<(usize, u64)>;
+
 /// A request as it travels.
 #[derive(Debug)]
 pub(super) enum Request {
     Observe(Vec<Identity>),
-    Census(Vec<String>),
+    /// Types, and where the page begins.
+    Census(Vec<String>, Next),
     Create(Identity, Properties),
     Update(Identity, Properties, Vec<String>),
     Delete(Identity),
@@ -27,7 +32,7 @@ impl Request {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Observe(_) => "observe",
-            Self::Census(_) => "census",
+            Self::Census(..) => "census",
             Self::Create(..) => "create",
             Self::Update(..) => "update",
             Self::Delete(_) => "delete",
@@ -37,7 +42,7 @@ impl Request {
 
     pub(super) fn verb(&self) -> Verb {
         match self {
-            Self::Observe(_) | Self::Census(_) | Self::Poll(_) => Verb::Read,
+            Self::Observe(_) | Self::Census(..) | Self::Poll(_) => Verb::Read,
             Self::Create(..) => Verb::Create,
             Self::Update(..) => Verb::Update,
             Self::Delete(_) => Verb::Delete,
@@ -49,7 +54,7 @@ impl Request {
             Self::Observe(these) => these.first()?,
             Self::Create(at, _) | Self::Update(at, ..) | Self::Delete(at) => at,
             Self::Poll(these) => &these.first()?.identity,
-            Self::Census(_) => return None,
+            Self::Census(..) => return None,
         };
         Some(&identity.type_name)
     }
@@ -59,7 +64,7 @@ impl Request {
             Self::Observe(these) => these.iter().map(|at| at.address.clone()).collect(),
             Self::Create(at, _) | Self::Update(at, ..) | Self::Delete(at) => vec![at.address.clone()],
             Self::Poll(these) => these.iter().map(|operation| operation.identity.address.clone()).collect(),
-            Self::Census(_) => Vec::new(),
+            Self::Census(..) => Vec::new(),
         }
     }
 }
@@ -126,6 +131,7 @@ impl World {
                 FaultKind::ProvisioningFailed { .. }
                 | FaultKind::Slow(_)
                 | FaultKind::Partial
+                | FaultKind::ShortPage
                 | FaultKind::Stale
                 | FaultKind::Unfinished
                 | FaultKind::Delayed(_),
@@ -138,7 +144,10 @@ impl World {
     fn act_in_peace(&mut self, arrival: Arrival<'_>) -> Result<Reply> {
         match &arrival.flight.request {
             Request::Observe(these) => Ok(Reply::Observations(self.observe(arrival, these))),
-            Request::Census(types) => Ok(Reply::Found(self.census(arrival, types)?)),
+            Request::Census(types, from) => {
+                let (found, next) = self.census(arrival, types, *from)?;
+                Ok(Reply::Found(found, next))
+            }
             Request::Create(at, desired) => self.create(arrival, at, desired).map(Reply::Operation),
             Request::Update(at, desired, changed) => self.update(arrival, at, desired, changed).map(Reply::Operation),
             Request::Delete(at) => self.delete(arrival, at).map(Reply::Operation),

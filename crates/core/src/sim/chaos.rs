@@ -36,6 +36,8 @@ pub struct Chaos {
     pub failing: u32,
     /// A read of many answers only some.
     pub partial: u32,
+    /// A page of a census ends early, or is empty, and more follow, each of a later moment.
+    pub short_page: u32,
     /// A read comes from a replica that is behind by up to the type's lag: what is new is missing, what is gone is there.
     pub stale: u32,
     /// A call to the ledger's store fails before it acts.
@@ -93,6 +95,7 @@ impl Chaos {
         no_capacity: 0,
         failing: 0,
         partial: 0,
+        short_page: 0,
         stale: 0,
         store_down: 0,
         store_lost: 0,
@@ -135,6 +138,7 @@ impl Chaos {
             permission_lag: Duration::from_secs(draw(420).into()),
             index_lag: Duration::from_secs(draw(120).into()),
             unfinished: draw(300),
+            short_page: draw(300),
         }
     }
 
@@ -176,6 +180,9 @@ impl Chaos {
         }
         if strikes(self.delayed) {
             return Some(FaultKind::Delayed(random.between(Duration::ZERO, Duration::from_secs(9))));
+        }
+        if read && strikes(self.short_page) {
+            return Some(FaultKind::ShortPage);
         }
         if !read && strikes(self.slow) {
             return Some(FaultKind::Slow(4));

@@ -57,9 +57,19 @@ impl Driver for SimDriver {
     }
 
     async fn census(&self, cx: &Context<'_>, types: &[String]) -> Result<Vec<Found>> {
-        match self.0.call(cx, Request::Census(types.to_vec())).await? {
-            Reply::Found(all) => Ok(all),
-            _ => Err(mixed_up()),
+        let (mut all, mut from) = (Vec::new(), None);
+        loop {
+            match self.0.call(cx, Request::Census(types.to_vec(), from)).await? {
+                Reply::Found(page, next) => {
+                    all.extend(page);
+                    // An empty page is not the last one.
+                    from = next;
+                }
+                _ => return Err(mixed_up()),
+            }
+            if from.is_none() {
+                return Ok(all);
+            }
         }
     }
 

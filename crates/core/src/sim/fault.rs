@@ -83,6 +83,8 @@ pub enum FaultKind {
     ActedThenNotFound,
     /// A read of many answers only some.
     Partial,
+    /// A page of a census ends early, often with nothing on it, and says where the next one begins.
+    ShortPage,
     /// A read comes from a replica that is behind by up to the type's lag.
     Stale,
     /// A create makes the object with what it is found by, and the rest takes an update, as on APIs that need several calls.

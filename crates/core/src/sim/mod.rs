@@ -17,6 +17,7 @@
 //!   create, and from reads by tags for as long or longer.
 //! - **Kubernetes** objects need a cluster that is ready, and live and die with it; pods wait for nodes. **PostgreSQL**
 //!   databases and roles need a server that is ready.
+//! - **Pages.** A census is read a hundred objects at a time, each page as the world is at that moment.
 //! - **The wire.** A request travels, acts, and its reply travels back. It acts although its sender was dropped.
 //!
 //! The same seed gives the same run: chance hangs on the seed and on what is being done, never on the order of calls,

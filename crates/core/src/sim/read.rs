@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::act::{Arrival, running};
+use super::act::{Arrival, Next, running};
 use super::dialect::{self, Fact};
 use super::fault::FaultKind;
 use super::object::{self, Object, Phase, Work};
@@ -11,6 +11,9 @@ use super::world::World;
 use crate::Result;
 use crate::driver::{Found, Health, Observation, Operation, Progress};
 use crate::resource::{Claim, Identity, Properties, ResourceType, Verb};
+
+/// How many objects a page of a census holds.
+const PAGE: u64 = 100;
 
 impl World {
     pub(super) fn observe(&self, arrival: Arrival<'_>, these: &[Identity]) -> Vec<Observation> {
@@ -71,20 +74,29 @@ impl World {
         fitting.next().map(|(_, ghost)| ghost)
     }
 
-    pub(super) fn census(&self, arrival: Arrival<'_>, types: &[String]) -> Result<Vec<Found>> {
+    /// One page of a census, from there on, as the world is when it is read, and where the next one begins.
+    pub(super) fn census(&self, arrival: Arrival<'_>, types: &[String], from: Next) -> Result<(Vec<Found>, Next)> {
         let Arrival { now, flight, .. } = arrival;
         let stack = flight.stack.to_string();
-        let mut all = Vec::new();
-        for name in types {
+        let room = match flight.fault {
+            Some(FaultKind::ShortPage) => Random::of(self.seed, &["page", &flight.id]).next() % 4,
+            _ => PAGE,
+        };
+        let mut page = Vec::new();
+        for (place, name) in types.iter().enumerate() {
             let of = self.catalog.get(name)?;
             for object in self.of_type(name).filter(|object| now >= object.indexed) {
-                let Some(marks) = object.marks(of).filter(|marks| marks.stack == stack) else { continue };
+                let at = Some((place, object.serial));
+                let Some(marks) = object.marks(of).filter(|marks| marks.stack == stack && at >= from) else { continue };
+                if page.len() as u64 == room {
+                    return Ok((page, at));
+                }
                 let health = self.health(of, object, now);
                 let observed = object.observed(of, &flight.stack, health);
-                all.push(Found { type_name: name.clone(), id: object.id.clone(), marks, observed });
+                page.push(Found { type_name: name.clone(), id: object.id.clone(), marks, observed });
             }
         }
-        Ok(all)
+        Ok((page, None))
     }
 
     pub(super) fn poll(&self, arrival: Arrival<'_>, these: &[Operation]) -> Result<Vec<Progress>> {
@@ -192,6 +204,27 @@ mod tests {
         assert!(found.iter().all(|found| found.observed.owner == Ownership::Ours(found.marks.clone())));
         assert_eq!(bench.cloud.objects().len(), 60);
         assert!(!bench.cloud.drivers().census_types().contains(&"AWS::IAM::RolePolicy".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_census_is_read_page_by_page_and_a_page_may_be_empty() {
+        let bench = Bench::new(1);
+        for number in 0..150 {
+            let part = format!("role-{number}");
+            bench.make(&part, "AWS::IAM::Role", properties! { "RoleName" => format!("ours-{number}") }).await;
+        }
+        let calls = async || {
+            let before = bench.cloud.calls();
+            let mut found: Vec<_> = bench.census().await.into_iter().map(|found| found.id).collect();
+            found.sort();
+            found.dedup();
+            assert_eq!(found.len(), 150);
+            bench.cloud.calls() - before
+        };
+        assert_eq!(calls().await, 2);
+        bench.cloud.fail(Fault::new(On::Verb(Verb::Read), FaultKind::ShortPage).times(20));
+        // Twenty short pages, some of them empty, and two more.
+        assert_eq!(calls().await, 22);
     }
 
     #[tokio::test]

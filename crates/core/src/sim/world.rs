@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::act::Request;
+use super::act::{Next, Request};
 use super::fault::FaultKind;
 use super::kubernetes;
 use super::object::{self, Named, Object, Phase, Which, Work};
@@ -70,7 +70,8 @@ pub(super) type Slot = Arc<Mutex<Option<Result<Reply>>>>;
 #[derive(Debug)]
 pub(super) enum Reply {
     Observations(Vec<Observation>),
-    Found(Vec<Found>),
+    /// A page, and where the next one begins.
+    Found(Vec<Found>, Next),
     Operation(Operation),
     Progress(Vec<Progress>),
 }
