@@ -3,16 +3,16 @@
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use landfall::apply::Engine;
 use landfall::aws::live::{Connection, Options, Service};
+use landfall::plan::Mode;
 use landfall::prelude::*;
-use landfall::resource::{Address, Catalog, Properties, Reference, ResourceType, Usual, Value};
+use landfall::resource::{Address, Properties, Reference, Value};
 use landfall::units::Date;
 use landfall::{Code, Error, list, map, properties};
 
 use crate::common::consented;
 use crate::proxy::Kind;
-use crate::world::{World, place};
+use crate::world::{World, at_once, place};
 
 const PAGE: &str = include_str!("../../docs/aws.md");
 
@@ -338,10 +338,17 @@ async fn no_machine_of_this_sort_is_left() {
     let failed = Kind::Rewritten { from: "\"status\":\"ACTIVE\"", to };
     world.proxy.fault("GET /clusters/node-groups/*", 100, failed);
     let platform = world.place(natives("nodes", "eu-west-1", nodes), "ledger").await;
-    // The server makes a cluster at once, so that nobody waits as long as it takes elsewhere.
-    let at_once = |of: &ResourceType| ResourceType { create: Usual::seconds(0, 1, 1), ..of.clone() };
-    let mut setup = platform.engine().setup().clone();
-    setup.catalog = Catalog::new(setup.catalog.iter().map(at_once));
-    setup.expanded.catalog = setup.catalog.clone();
-    says("No machines left", &Engine::new(setup).converge().await.unwrap_err());
+    let engine = at_once(platform.engine().setup(), &platform.engine().setup().drivers);
+    says("No machines left", &engine.converge().await.unwrap_err());
+    // The next converge deletes it and makes it anew.
+    let plan = engine.plan(Mode::Converge).await.unwrap();
+    world.proxy.at_peace();
+    let begun = world.proxy.calls().len();
+    engine.apply(plan).await.unwrap();
+    let calls = world.proxy.counted_since(begun);
+    let count = |action: &str| calls.get(action).copied().unwrap_or_default();
+    assert_eq!((count("DELETE /clusters/node-groups/*"), count("POST /clusters/node-groups")), (1, 1), "{calls:?}");
+    assert!(engine.plan(Mode::Converge).await.unwrap().is_empty());
+    let plan = consented(engine.plan(Mode::Destroy).await.unwrap());
+    engine.apply(plan).await.unwrap();
 }
