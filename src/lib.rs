@@ -36,6 +36,22 @@ pub mod k8s {
     pub use landfall_k8s::*;
 }
 
+/// The pages of the documentation, whose programs are compiled and run as far as they need no account.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../docs/rehearsal.md")]
+    mod rehearsal {}
+    #[cfg(feature = "encryption")]
+    #[doc = include_str!("../docs/operations.md")]
+    mod operations {}
+    #[cfg(feature = "aws")]
+    #[doc = include_str!("../docs/ledger.md")]
+    mod ledger {}
+    #[cfg(feature = "aws")]
+    #[doc = include_str!("../docs/aws.md")]
+    mod aws {}
+}
+
 /// What most programs need: `use landfall::prelude::*`.
 pub mod prelude {
     pub use crate::aws::Aws;
