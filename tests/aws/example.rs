@@ -223,6 +223,7 @@ fn drifts() -> Vec<(&'static str, &'static str, Value)> {
         ("aws/cluster/main/node-role", "Description", "Lets nodes do as they like".into()),
         ("aws/node-pool/general/node-group", "ScalingConfig", map! { "MaxSize" => 40 }),
         ("aws/database/postgres/server", "BackupRetentionPeriod", 1.into()),
+        ("aws/database/postgres/server", "EnablePerformanceInsights", false.into()),
         ("aws/database/postgres/parameter-group", "Parameters", map! { "log_statement" => "none" }),
         ("aws/cache/redis/server", "SnapshotRetentionLimit", 9.into()),
         ("aws/cache/redis/password", "Description", "Somebody else's".into()),

@@ -302,7 +302,12 @@ impl Servers {
         let mut text = String::from_utf8_lossy(&answer.body).into_owned();
         for (name, all) in &memory.insights {
             let identifier = format!("<DBInstanceIdentifier>{name}</DBInstanceIdentifier>");
-            let beside: String = all.iter().map(|(name, value)| format!("<{name}>{value}</{name}>")).collect();
+            let off = all.get("PerformanceInsightsEnabled").is_some_and(|value| value == "false");
+            // What belongs to insights is shown while they are on.
+            let shown = all
+                .iter()
+                .filter(|(name, _)| !off || !name.starts_with("PerformanceInsights") || name.ends_with("Enabled"));
+            let beside: String = shown.map(|(name, value)| format!("<{name}>{value}</{name}>")).collect();
             text = text.replace(&identifier, &format!("{identifier}{beside}"));
         }
         Answer { body: text.into_bytes(), ..answer }

@@ -55,6 +55,9 @@ pub(super) const ALL: &[ResourceType] = &[
             "DBSnapshotIdentifier",
             "DeleteAutomatedBackups",
             "MasterUserPassword",
+            // It is shown while insights are on, and stays as it is while they are: that somebody switched them off is
+            // seen by `EnablePerformanceInsights`, and mended in place.
+            "PerformanceInsightsKMSKeyId",
             "SourceDBInstanceIdentifier",
             "SourceRegion",
             "TdeCredentialPassword",
