@@ -133,9 +133,8 @@ impl Drivers for Connection {
         Box::pin(async move {
             self.api.check_target(cx.target)?;
             let types = crate::types::all();
-            let (problems, taken) =
-                join(preflight::problems(&self.api, &types, ahead), preflight::taken(&types, &self.drivers, cx, ahead))
-                    .await;
+            let asked = preflight::problems(&self.api, &types, &*self.clock, ahead);
+            let (problems, taken) = join(asked, preflight::taken(&types, &self.drivers, &*self.clock, cx, ahead)).await;
             Ok(problems.into_iter().chain(taken).collect())
         })
     }

@@ -6,14 +6,16 @@
 //! [DescribeClusterVersions](https://docs.aws.amazon.com/eks/latest/APIReference/API_DescribeClusterVersions.html),
 //! [DescribeOrderableDBInstanceOptions](https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeOrderableDBInstanceOptions.html).
 //!
-//! All questions are asked at once. One that nobody answers (no permission to ask, a service that does not know) finds no
-//! problem; the create will tell.
+//! All questions are asked at once. One that nobody answers (no permission to ask, a service that does not know or takes too
+//! long) finds no problem; the create will tell.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_ec2::types::{Filter, InstanceTypeOffering, LocationType};
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, Either, join_all, select};
+use landfall_core::clock::Clock;
 use landfall_core::driver::{Ahead, Context, Driver, Observation};
 use landfall_core::resource::{Address, Claim, Identity, IdentityClass, Ownership, Properties, ResourceType, Value};
 use landfall_core::{Code, Error, Result};
@@ -32,10 +34,13 @@ const PROCESSORS: &[(&[&str], &str, &str)] = &[
     (&["a", "c", "d", "h", "i", "m", "r", "t", "z"], "L-1216C47A", "L-34B43A08"),
 ];
 
+/// How long an answer is waited for: less than a lease lasts.
+const LONGEST: Duration = Duration::from_secs(15);
+
 type Question<'a> = BoxFuture<'a, Result<Vec<Error>>>;
 
 /// Every problem that is found.
-pub(super) async fn problems(api: &Api, types: &[ResourceType], ahead: &Ahead) -> Vec<Error> {
+pub(super) async fn problems(api: &Api, types: &[ResourceType], clock: &dyn Clock, ahead: &Ahead) -> Vec<Error> {
     let mut questions: Vec<Question<'_>> = vec![Box::pin(region(api))];
     for (type_name, peak) in &ahead.peaks {
         if let Some(of) = types.iter().find(|of| of.name == *type_name) {
@@ -55,13 +60,23 @@ pub(super) async fn problems(api: &Api, types: &[ResourceType], ahead: &Ahead) -
     for (address, _, wanted) in made("AWS::RDS::DBInstance") {
         questions.push(Box::pin(database(api, address, wanted)));
     }
-    join_all(questions).await.into_iter().filter_map(Result::ok).flatten().collect()
+    let answers = join_all(questions.into_iter().map(|question| within(clock, question))).await;
+    answers.into_iter().flatten().filter_map(Result::ok).flatten().collect()
+}
+
+/// The answer, when it comes in time.
+async fn within<T>(clock: &dyn Clock, question: impl Future<Output = T>) -> Option<T> {
+    match select(std::pin::pin!(question), clock.sleep(LONGEST)).await {
+        Either::Left((answer, _)) => Some(answer),
+        Either::Right(_) => None,
+    }
 }
 
 /// Which names that are ours to choose somebody else has already. Those that hang on what is still to be made are free.
 pub(super) async fn taken(
     types: &[ResourceType],
     drivers: &BTreeMap<String, Arc<dyn Driver>>,
+    clock: &dyn Clock,
     cx: &Context<'_>,
     ahead: &Ahead,
 ) -> Vec<Error> {
@@ -81,7 +96,7 @@ pub(super) async fn taken(
     }
     let looks = named.into_iter().filter_map(|(type_name, these)| {
         let driver = drivers.get(type_name)?.clone();
-        Some(async move { look(&*driver, cx, these).await })
+        Some(async move { within(clock, look(&*driver, cx, these)).await.unwrap_or_default() })
     });
     let looks = join_all(looks).await;
     looks.into_iter().flatten().filter_map(|(identity, seen)| stands_in_the_way(&identity, seen)).collect()
@@ -392,6 +407,9 @@ async fn database(api: &Api, address: &Address, wanted: &Properties) -> Result<V
 
 #[cfg(test)]
 mod tests {
+    use landfall_core::clock::drive;
+    use landfall_core::sim::SimCloud;
+
     use super::*;
 
     #[test]
@@ -409,5 +427,14 @@ mod tests {
         ] {
             assert_eq!(code_of(machine, spot), code, "{machine}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_come_is_not_waited_for() {
+        let clock = SimCloud::empty(1).clock();
+        let began = clock.now();
+        assert_eq!(drive(clock.clone(), within(&*clock, std::future::pending::<()>())).await, None);
+        assert_eq!(clock.now() - began, LONGEST);
+        assert_eq!(drive(clock.clone(), within(&*clock, async { 7 })).await, Some(7));
     }
 }
