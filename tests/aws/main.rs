@@ -16,4 +16,6 @@ mod replica;
 mod replicas;
 mod servers;
 mod sweep;
+mod updates;
+mod upgrades;
 mod world;
