@@ -3,9 +3,9 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod changes;
 #[path = "../common/mod.rs"]
 mod common;
-mod changes;
 mod credentials;
 mod example;
 mod faults;

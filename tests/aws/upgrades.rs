@@ -43,7 +43,7 @@ fn of(name: &str, attribute: &str) -> Value {
 fn declare(stack: &'static str, wanted: Wanted, whole: bool) -> impl Fn() -> PlatformBuilder {
     move || {
         let mut platform = Platform::builder(stack, "test", Aws::new("eu-west-1"));
-        platform.today(Date::new(2026, 11, 23)).time_to_live(Duration::from_secs(9));
+        platform.today(Date::new(2026, 11, 23)).time_to_live(Duration::from_secs(6));
         let role = "arn:aws:iam::123456789012:role/upgrades";
         let types: &[&str] = if wanted.logs { &["api", "audit"] } else { &["api"] };
         let types: Value = types.iter().map(|one| map! { "Type" => *one }).collect();
@@ -112,7 +112,7 @@ async fn versions_go_up_one_by_one_and_nodes_and_add_ons_follow() {
     is_whole(&first).await;
     assert_eq!(seen(&first, "cni").await["AddonVersion"], "v1.31.1-eksbuild.1".into(), "the default one");
 
-    world.proxy.updates().take(3);
+    world.proxy.updates().take(2);
     let wanted = Wanted { version: "1.33", nodes: "1.33", ..FIRST };
     let second = engine(&world, "one", declare("upgraded", wanted, true)).await;
     second.converge().await.unwrap();
@@ -186,7 +186,7 @@ async fn taken_over(world: &World, wanted: impl Fn() -> PlatformBuilder) -> Engi
 async fn an_upgrade_under_way_is_waited_for_by_whoever_comes_after_a_crash() {
     let Some(world) = World::new() else { return };
     engine(&world, "first", declare("crashed", FIRST, false)).await.converge().await.unwrap();
-    world.proxy.updates().take(6);
+    world.proxy.updates().take(4);
     let heir = taken_over(&world, declare("crashed", Wanted { version: "1.33", ..FIRST }, false)).await;
     let version = |version: &str| format!("/clusters/crashed VersionUpdate {version}");
     assert_eq!(accepted(&world.proxy), [version("1.32"), version("1.33")], "each once");
