@@ -21,7 +21,7 @@ use landfall_core::{Code, Error, Result};
 use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete};
-use super::super::wanted::{Shown, Wanted, touches};
+use super::super::wanted::{Shown, Wanted, plain, touches};
 use super::{Begun, Part, STATE, change, found, issue, names, permitted, places, state, tag, token, updating};
 
 /// `AWS::EKS::Nodegroup`. Its id is `cluster/group`.
@@ -202,14 +202,8 @@ fn status(group: &Nodegroup) -> &str {
 }
 
 fn labels(desired: &Properties) -> BTreeMap<String, String> {
-    let word = |value: &Value| match value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Integer(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
-    };
     let all = desired.map("Labels").into_iter().flatten();
-    all.filter_map(|(key, value)| Some((key.clone(), word(value)?))).collect()
+    all.filter_map(|(key, value)| Some((key.clone(), plain(value)?))).collect()
 }
 
 fn taints(desired: &Properties) -> Vec<Taint> {
