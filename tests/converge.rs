@@ -24,6 +24,17 @@ async fn the_second_converge_calls_no_cloud_and_reads_the_ledger_twice_at_most()
 }
 
 #[tokio::test]
+async fn a_lease_that_is_shorter_than_a_call_leaves_room_for_calls() {
+    let world = World::new(21);
+    let mut builder = inferloop();
+    builder.time_to_live(Duration::from_secs(6));
+    let platform = world.place(builder, "first");
+    let options = &platform.engine().setup().options;
+    assert!(options.call_timeout * 3 <= options.time_to_live, "{options:?}");
+    platform.converge().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_plan_after_an_apply_is_empty() {
     let world = World::new(2);
     let platform = world.inferloop("first");

@@ -88,6 +88,29 @@ async fn what_was_set_in_part_is_set_whole() {
 }
 
 #[tokio::test]
+async fn what_is_in_the_way_of_a_create_and_is_not_ours_is_said_in_the_words_of_the_cloud() {
+    let Some(world) = World::new() else { return };
+    let message = "The specified log group already exists";
+    world.proxy.fault(
+        "CreateLogGroup",
+        1,
+        Kind::Refused { status: 400, code: "ResourceAlreadyExistsException", message },
+    );
+    let declare = || {
+        let mut platform = Platform::builder("blocked", "test", Aws::new("eu-west-1"));
+        platform.time_to_live(Duration::from_secs(6));
+        platform.native("group", "AWS::Logs::LogGroup", properties! { "LogGroupName" => "/blocked/group" });
+        platform
+    };
+    let platform = world.place(declare, "ledger").await;
+    let setup = platform.engine().setup();
+    let error = crate::world::at_once(setup, &setup.drivers).converge().await.unwrap_err();
+    assert_eq!(error.code(), Code::AlreadyExists, "{error}");
+    assert_eq!(error.cloud_answer().unwrap().message, message);
+    world.place(declare, "ledger").await.converge().await.unwrap();
+}
+
+#[tokio::test]
 async fn too_many_calls_are_waited_for_in_every_dialect() {
     let Some(world) = World::new() else { return };
     let dialects = [

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 mod credentials;
@@ -16,4 +17,6 @@ mod replica;
 mod replicas;
 mod servers;
 mod sweep;
+mod updates;
+mod upgrades;
 mod world;

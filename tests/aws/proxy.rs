@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use landfall::sim::Moment;
 
 use crate::servers::Servers;
+use crate::updates::Updates;
 
 /// A proxy before the servers. It ends with the process. Clones are the same proxy.
 #[derive(Clone)]
@@ -152,6 +153,11 @@ impl Proxy {
     /// What the servers themselves list, by what was asked.
     pub(crate) fn listings(&self) -> Vec<(String, String)> {
         self.state.servers.listings()
+    }
+
+    /// The changes that EKS makes.
+    pub(crate) fn updates(&self) -> MutexGuard<'_, Updates> {
+        self.state.servers.updates()
     }
 
     /// Calls of this action, so many of them, go wrong.

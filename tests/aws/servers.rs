@@ -5,7 +5,7 @@
 //! take and do not show again is kept here and added to their answers: no more than that, so that whatever is asked of AWS in
 //! another shape than it has is still refused by a server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,12 +13,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::{Map, Value, json};
 
 use crate::proxy::{Answer, Request, header, read_answer};
+use crate::updates::{Updates, versions};
 
 /// The two servers.
 pub(crate) struct Servers {
     moto: String,
     ministack: String,
     memory: Mutex<Memory>,
+    updates: Mutex<Updates>,
 }
 
 /// What is asked for and not shown again, by the path of what it belongs to; and tags, by the ARN of what bears them.
@@ -41,11 +43,12 @@ const INSIGHTS: [(&str, &str); 4] = [
 ];
 
 /// What of a cluster and of a node group moto drops.
-const DROPPED: [&str; 8] = [
+const DROPPED: [&str; 9] = [
     "accessConfig",
     "deletionProtection",
     "launchTemplate",
     "nodeRepairConfig",
+    "releaseVersion",
     "updateConfig",
     "upgradePolicy",
     "version",
@@ -76,7 +79,12 @@ const LISTED: [(&str, &str); 16] = [
 impl Servers {
     pub(crate) fn new(moto: &str, ministack: &str) -> Self {
         let authority = |url: &str| url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        Self { moto: authority(moto), ministack: authority(ministack), memory: Mutex::default() }
+        Self {
+            moto: authority(moto),
+            ministack: authority(ministack),
+            memory: Mutex::default(),
+            updates: Mutex::default(),
+        }
     }
 
     pub(crate) fn ask(&self, request: &Request) -> Answer {
@@ -97,6 +105,16 @@ impl Servers {
             return self.with_subnets(request);
         }
         if scope.contains("/rds/") {
+            // moto loses a group of subnets that is modified and resets no parameter: such groups are told by their names.
+            let alone = body.contains("alone-");
+            if alone {
+                return self.with_subnets(request);
+            }
+            for list in ["DBSubnetGroup", "DBParameterGroup"] {
+                if body.contains(&format!("Action=Describe{list}s")) && !body.contains(&format!("{list}Name=")) {
+                    return self.both_lists(request, list);
+                }
+            }
             return self.with_insights(request);
         }
         let is_index = target.contains("ResourceGroupsTaggingAPI");
@@ -134,8 +152,74 @@ impl Servers {
         all
     }
 
+    /// What both servers list.
+    fn both_lists(&self, request: &Request, list: &str) -> Answer {
+        let text = |answer: &Answer| String::from_utf8_lossy(&answer.body).into_owned();
+        let (answer, other) = (send(&self.moto, request), text(&self.with_subnets(request)));
+        let (open, close) = (format!("<{list}s>"), format!("</{list}s>"));
+        let more = other.split_once(&open).and_then(|(_, rest)| rest.split_once(&close)).map_or("", |(more, _)| more);
+        let all = match text(&answer) {
+            all if all.contains(&close) => all.replace(&close, &format!("{more}{close}")),
+            all => all.replace(&format!("<{list}s/>"), &format!("{open}{more}{close}")),
+        };
+        Answer { body: all.into_bytes(), ..answer }
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The changes that EKS makes.
+    pub(crate) fn updates(&self) -> MutexGuard<'_, Updates> {
+        self.updates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A change that is asked for: made at once, or taken on.
+    fn change(&self, request: &Request, path: &str, asked: &Map<String, Value>) -> Answer {
+        let of = path.rsplit_once('/').unwrap_or_default().0;
+        let cluster: String = of.split('/').take(3).collect::<Vec<_>>().join("/");
+        let version = |of: &str| {
+            let look = Request { method: "GET".to_owned(), path: of.to_owned(), body: Vec::new(), ..request.clone() };
+            let body: Value = serde_json::from_slice(&self.shown(send(&self.moto, &look)).body).unwrap_or_default();
+            ["cluster", "nodegroup"].iter().find_map(|kind| Some(body[*kind]["version"].as_str()?.to_owned()))
+        };
+        let (now, cluster) = (version(of).unwrap_or_default(), version(&cluster).unwrap_or_default());
+        let begun = self.updates().begin(request, of, asked, &now, &cluster);
+        match begun {
+            Err(refused) => refused,
+            Ok((_, true)) => self.make(request, path, asked),
+            Ok((id, false)) => self.updates().told(&id).unwrap_or_else(not_found),
+        }
+    }
+
+    /// A look at what is changed, or at a change, which it may bring to its end.
+    fn look(&self, is_meant: impl Fn(&str, &str) -> bool) {
+        let due = self.updates().look(is_meant);
+        if let Some((_, request)) = due {
+            let path = request.path.clone();
+            let asked = serde_json::from_slice(&request.body).unwrap_or_default();
+            let made = self.make(&request, &path, &asked);
+            assert!(made.status < 300, "{path}: {}", String::from_utf8_lossy(&made.body));
+        }
+    }
+
+    /// Has a change made by a server, or remembers it where none can.
+    fn make(&self, request: &Request, path: &str, asked: &Map<String, Value>) -> Answer {
+        let (of, verb) = path.rsplit_once('/').unwrap_or_default();
+        match verb {
+            "update" => send(&self.ministack, request),
+            "update-config" => {
+                let answer = send(&self.moto, &self.whole(request, of, asked.clone()));
+                if answer.status < 300 {
+                    self.remember(of, asked);
+                }
+                answer
+            }
+            _ => {
+                self.remember(of, asked);
+                update("version")
+            }
+        }
     }
 
     /// What is asked of EKS.
@@ -169,11 +253,13 @@ impl Servers {
                 }
                 answer
             }
-            // Neither server knows a change by its id, and moto makes changes at once.
-            ("GET", ["clusters", .., "updates", id]) => update(id),
-            ("POST", [.., "updates" | "update-version"]) => {
-                self.remember(path.rsplit_once('/').unwrap_or_default().0, &asked);
-                update("version")
+            // Neither server knows a change by its id.
+            ("GET", ["clusters", .., "updates", id]) => {
+                self.look(|_, known| known == *id);
+                self.updates().told(id).unwrap_or_else(|| update(id))
+            }
+            ("POST", [.., "updates" | "update-version" | "update-config"] | ["clusters", _, "addons", _, "update"]) => {
+                self.change(request, path, &asked)
             }
             ("POST", [.., "node-groups"]) => {
                 let answer = send(&self.moto, request);
@@ -182,13 +268,9 @@ impl Servers {
                 }
                 answer
             }
-            ("POST", [.., "update-config"]) => {
-                let of = path.rsplit_once('/').unwrap_or_default().0;
-                let answer = send(&self.moto, &self.whole(request, of, asked.clone()));
-                if answer.status < 300 {
-                    self.remember(of, &asked);
-                }
-                answer
+            ("GET", ["clusters", _] | ["clusters", _, "node-groups" | "addons", _]) => {
+                self.look(|of, _| of == path);
+                send(if parts.get(2) == Some(&"addons") { &self.ministack } else { &self.moto }, request)
             }
             ("DELETE", [.., "node-groups", _]) => {
                 self.memory().beside.remove(path);
@@ -206,13 +288,24 @@ impl Servers {
         }
     }
 
-    /// A change of a cluster with what is not changed in its network: moto forgets that.
+    /// A change of a cluster with what is not changed in its network and of its logs: moto forgets that.
     fn whole(&self, request: &Request, of: &str, mut asked: Map<String, Value>) -> Request {
+        let look = Request { method: "GET".to_owned(), path: of.to_owned(), body: Vec::new(), ..request.clone() };
+        let now: Value = serde_json::from_slice(&send(&self.moto, &look).body).unwrap_or_default();
         if let Some(Value::Object(network)) = asked.get_mut("resourcesVpcConfig") {
-            let look = Request { method: "GET".to_owned(), path: of.to_owned(), body: Vec::new(), ..request.clone() };
-            let now: Value = serde_json::from_slice(&send(&self.moto, &look).body).unwrap_or_default();
             let now = now["cluster"]["resourcesVpcConfig"].as_object().cloned().unwrap_or_default();
             network.extend(now.into_iter().filter(|(name, _)| !network.contains_key(name)).collect::<Vec<_>>());
+        }
+        if let Some(logging) = asked.get_mut("logging") {
+            let of = |logging: &Value, enabled: bool| -> BTreeSet<String> {
+                let setups = logging["clusterLogging"].as_array().cloned().unwrap_or_default();
+                let setups = setups.into_iter().filter(|setup| setup["enabled"] == enabled);
+                let types = setups.flat_map(|setup| setup["types"].as_array().cloned().unwrap_or_default());
+                types.filter_map(|one| one.as_str().map(str::to_owned)).collect()
+            };
+            let on = of(&now["cluster"]["logging"], true);
+            let on: BTreeSet<_> = &(&on | &of(logging, true)) - &of(logging, false);
+            *logging = json!({ "clusterLogging": [{ "types": on, "enabled": true }] });
         }
         Request { body: Value::Object(asked).to_string().into_bytes(), ..request.clone() }
     }
@@ -247,8 +340,12 @@ impl Servers {
             let path = match kind.as_str() {
                 "cluster" => format!("/clusters/{}", text("name")),
                 "nodegroup" => format!("/clusters/{}/node-groups/{}", text("clusterName"), text("nodegroupName")),
+                "addon" => format!("/clusters/{}/addons/{}", text("clusterName"), text("addonName")),
                 _ => String::new(),
             };
+            if self.updates().is_updating(&path) {
+                object.insert("status".to_owned(), json!("UPDATING"));
+            }
             for (name, value) in memory.beside.get(&path).into_iter().flatten() {
                 match name.as_str() {
                     "clusterSecurityGroupId" => object["resourcesVpcConfig"][name] = value.clone(),
@@ -358,7 +455,7 @@ fn understood(request: &Request) -> Request {
 fn scoped(request: &Request) -> Request {
     let mut request = request.clone();
     for (_, value) in request.head.iter_mut().filter(|(name, _)| name == "authorization") {
-        *value = value.replace("/eks/", "/ec2/").replace("/elasticache/", "/ec2/");
+        *value = value.replace("/eks/", "/ec2/").replace("/elasticache/", "/ec2/").replace("/rds/", "/ec2/");
     }
     request
 }
@@ -383,18 +480,9 @@ fn element(answer: &Answer, name: &str) -> Vec<String> {
     parts.filter_map(|part| Some(part.split_once('<')?.0.to_owned())).collect()
 }
 
-fn said(status: u16, body: &Value) -> Answer {
+pub(crate) fn said(status: u16, body: &Value) -> Answer {
     let head = vec![("content-type".to_owned(), "application/json".to_owned())];
     Answer { status, head, body: body.to_string().into_bytes() }
-}
-
-/// Neither server knows versions of add-ons.
-fn versions(request: &Request) -> Answer {
-    let query = request.path.split_once('?').map(|(_, query)| query).unwrap_or_default();
-    let asked: BTreeMap<_, _> = url::form_urlencoded::parse(query.as_bytes()).collect();
-    let fits = json!([{ "clusterVersion": asked.get("kubernetesVersion"), "defaultVersion": true }]);
-    let versions = json!([{ "addonVersion": "v1.2.3-eksbuild.1", "compatibilities": fits }]);
-    said(200, &json!({ "addons": [{ "addonName": asked.get("addonName"), "addonVersions": versions }] }))
 }
 
 fn update(id: &str) -> Answer {
@@ -402,8 +490,13 @@ fn update(id: &str) -> Answer {
 }
 
 fn not_found() -> Answer {
-    let mut answer = said(404, &json!({ "message": "No cluster found." }));
-    answer.head.push(("x-amzn-errortype".to_owned(), "ResourceNotFoundException".to_owned()));
+    refused(404, "ResourceNotFoundException", "No cluster found.")
+}
+
+/// A refusal in EKS's form.
+pub(crate) fn refused(status: u16, code: &str, message: &str) -> Answer {
+    let mut answer = said(status, &json!({ "message": message }));
+    answer.head.push(("x-amzn-errortype".to_owned(), code.to_owned()));
     answer
 }
 

@@ -152,7 +152,13 @@ fn keeper(api: &Api, of: ResourceType) -> Option<Arc<dyn Driver>> {
     keepers![ec2::Vpc, ec2::Subnet, ec2::InternetGateway, ec2::Attachment, ec2::Address, ec2::NatGateway];
     keepers![ec2::RouteTable, ec2::Route, ec2::Association, ec2::VpcEndpoint, ec2::FlowLog, ec2::LaunchTemplate];
     keepers![ec2::SecurityGroup, ec2::IngressRule, ec2::EgressRule];
-    keepers![eks::Cluster, eks::NodeGroup, eks::Addon, eks::AccessEntry, eks::PodIdentityAssociation];
+    keepers![
+        eks::Cluster::default(),
+        eks::NodeGroup::default(),
+        eks::Addon,
+        eks::AccessEntry,
+        eks::PodIdentityAssociation
+    ];
     keepers![elasticache::ParameterGroup, elasticache::ReplicationGroup, elasticache::SubnetGroup];
     keepers![iam::Role, iam::RolePolicy, kms::Key, kms::Alias, logs::LogGroup];
     keepers![rds::Instance, rds::ParameterGroup, rds::SubnetGroup];

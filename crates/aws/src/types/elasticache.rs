@@ -126,7 +126,8 @@ pub(super) const ALL: &[ResourceType] = &[
         identity: IdentityClass::Tagged,
         identifier: "CacheParameterGroupName",
         outputs: &[Output { name: "CacheParameterGroupName", shape: Shape::Text("parameters-{base36}") }],
-        replaces: &["CacheParameterGroupFamily"],
+        // No call changes the description of a group.
+        replaces: &["CacheParameterGroupFamily", "Description"],
         create_before_delete: true,
         sets: &["Tags"],
         tags: TagStyle::List("Tags"),

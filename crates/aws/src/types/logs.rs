@@ -12,7 +12,8 @@ pub(super) const ALL: &[ResourceType] = &[ResourceType {
         name: "Arn",
         shape: Shape::Text("arn:{partition}:logs:{region}:{account}:log-group:{name}:*"),
     }],
-    replaces: &["LogGroupName"],
+    // No call changes the class of a group.
+    replaces: &["LogGroupClass", "LogGroupName"],
     sets: &["Tags"],
     security: &["KmsKeyId", "ResourcePolicyDocument"],
     holds_data: true,

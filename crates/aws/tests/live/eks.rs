@@ -4,7 +4,8 @@
 //! changes no tags but a cluster's; ministack shows the tags of the create for ever, has no versions of add-ons, and answers
 //! with an add-on's pod identity associations in a shape that EKS does not have. Neither knows `UpdateClusterVersion`,
 //! `UpdateNodegroupVersion` or `DescribeUpdate`. What no server proves is proved of the pure functions beside the drivers:
-//! which change comes next, what an update's state means, how a cluster and a group with everything in them are shown.
+//! which change comes next, what an update's state means, how a cluster and a group with everything in them are shown; and
+//! through the proxy of `tests/aws`, which answers in the servers' place.
 
 use landfall_core::driver::Progress;
 use landfall_core::resource::{Properties, Value};

@@ -124,6 +124,7 @@ impl Run<'_> {
         let now = self.setup.clock.now();
         if error.code() == Code::AlreadyExists && verb == Verb::Create {
             self.ops[index].doubt.get_or_insert(now);
+            self.ops[index].refusal = Some(error);
             return self.look_at(index, Purpose::Exists);
         }
         // Right after its create, a part of the cloud may not know yet what the new object stands in; or the create has
@@ -298,11 +299,13 @@ impl Run<'_> {
                 self.rest(index, PAUSE.min(lag), None);
             }
             _ if since > lag => {
-                let error =
-                    Error::new(Code::StalePlan, "the plan takes over an object that is no longer there".to_owned())
-                        .leaves(Remains::Unknown)
-                        .hint("plan again");
-                self.give_up(index, error);
+                let stale = "the plan takes over an object that is no longer there";
+                let error = match op.refusal.take() {
+                    // What is there in its way is no object of this address.
+                    Some(error) => error.hint("find out what is there already by what the cloud says, and free it"),
+                    None => Error::new(Code::StalePlan, stale).hint("plan again"),
+                };
+                self.give_up(index, error.leaves(Remains::Unknown));
             }
             _ => self.not_yet(index, "the cloud does not show it yet"),
         }

@@ -90,6 +90,8 @@ pub(super) struct Op {
     pub(super) began: Duration,
     /// Since when it is in doubt whether a call acted.
     pub(super) doubt: Option<Duration>,
+    /// With what words a create was refused because something is there already.
+    pub(super) refusal: Option<Error>,
     /// What is still to be set by an update, when the object is there and not all of it was done.
     pub(super) rest: Option<Vec<String>>,
 }
@@ -169,6 +171,7 @@ impl<'a> Run<'a> {
                 attempt: 0,
                 began: Duration::ZERO,
                 doubt: None,
+                refusal: None,
                 rest: None,
             });
         }

@@ -22,7 +22,7 @@ use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete, running};
 use super::super::wanted::{Shown, Wanted, touches};
-use super::{Part, STATE, change, clusters, found, issue, only, pairs, permitted, tag, token, updating};
+use super::{Begun, Part, STATE, change, clusters, found, issue, only, pairs, permitted, tag, token, updating};
 
 /// What can be set within a property.
 const WITHIN: &[(&str, &[&str])] = &[
@@ -35,8 +35,10 @@ const WITHIN: &[(&str, &[&str])] = &[
 ];
 
 /// `AWS::EKS::Cluster`.
-#[derive(Debug)]
-pub(in super::super) struct Cluster;
+#[derive(Debug, Default)]
+pub(in super::super) struct Cluster {
+    begun: Begun<Change>,
+}
 
 #[async_trait]
 impl Kept for Cluster {
@@ -129,6 +131,7 @@ impl Kept for Cluster {
         }
         let name = name(at);
         let now = describe(call, &name).await?;
+        self.begun.pause(&name);
         if touches(changed, "Tags") {
             tag(call, now.arn(), now.tags(), &desired.tags("Tags")).await?;
         }
@@ -136,15 +139,18 @@ impl Kept for Cluster {
             // Whoever started that is not known here; what is wanted comes after it.
             return Ok(Started::running(name, status(&now)).handle(STATE));
         }
-        match next(&now, desired, changed)? {
-            Some(change) => match change.start(call, &name, desired.flag("Force")).await {
-                Ok(update) => Ok(updating(name, update.as_ref())),
-                // The look at the cluster was behind.
-                Err(error) if said(&error, "already at the desired") => Ok(updating(name, None)),
-                Err(error) => Err(error),
-            },
-            None => Ok(Started::done(shown(&now))),
-        }
+        let Some(change) = next(&now, desired, changed)? else {
+            self.begun.end(&name);
+            return Ok(Started::done(shown(&now)));
+        };
+        self.begun.allow(&name, &change, desired, Change::property)?;
+        let update = match change.clone().start(call, &name, desired.flag("Force")).await {
+            // The look at the cluster was behind.
+            Err(error) if said(&error, "already at the desired") => None,
+            update => update?,
+        };
+        self.begun.begin(&name, change, desired, changed);
+        Ok(updating(name, update.as_ref()))
     }
 
     async fn delete(&self, call: &Call<'_>, at: &Identity) -> Result<Started> {
@@ -161,11 +167,18 @@ impl Kept for Cluster {
     async fn follow(&self, call: &Call<'_>, operation: &Operation) -> Result<Option<Progress>> {
         let name = name(&operation.identity);
         if let Some(progress) = change(call, operation, &name, Part::Cluster).await? {
+            if matches!(progress, Progress::Failed(_)) {
+                self.begun.end(&name);
+            }
             return Ok(Some(progress));
         }
         let Some(now) = found(describe(call, &name).await)? else { return Ok(None) };
         Ok(match now.status() {
-            Some(ClusterStatus::Active) => Some(Progress::Unfinished(shown(&now).outputs)),
+            Some(ClusterStatus::Active) => {
+                let next = |desired: &Properties, changed: &[String]| next(&now, desired, changed);
+                let unshown = self.begun.unshown(&name, next, Change::property);
+                unshown.or_else(|| Some(Progress::Unfinished(shown(&now).outputs)))
+            }
             // The change is made, and the state lags behind.
             Some(ClusterStatus::Updating) => Some(running("UPDATING")),
             _ => None,
@@ -450,6 +463,20 @@ fn is_same(one: &[String], other: &[String]) -> bool {
 }
 
 impl Change {
+    /// What it changes.
+    fn property(&self) -> String {
+        let name = match self {
+            Self::Version(_) => "Version",
+            Self::Access(_) => "AccessConfig",
+            Self::Endpoints { .. } | Self::Network { .. } => "ResourcesVpcConfig",
+            Self::Logs { .. } => "Logging",
+            Self::Support(_) => "UpgradePolicy",
+            Self::Protection(_) => "DeletionProtection",
+            Self::ZonalShift(_) => "ZonalShiftConfig",
+        };
+        name.to_owned()
+    }
+
     async fn start(self, call: &Call<'_>, name: &str, force: Option<bool>) -> Result<Option<Update>> {
         if let Self::Version(version) = self {
             let update = call.api.eks.update_cluster_version().name(name).version(version).set_force(force);

@@ -13,7 +13,8 @@ mod cluster;
 mod node_group;
 mod pod_identity;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_eks::types::{ErrorCode, Update, UpdateStatus};
 use landfall_core::driver::{Operation, Progress};
@@ -143,6 +144,104 @@ fn updating(id: impl Into<String>, update: Option<&Update>) -> Started {
     Started::running(id, phase).handle(update.and_then(Update::id).unwrap_or(STATE))
 }
 
+/// How often an object is looked at that does not show a change which EKS has made: some minutes, for its intervals.
+const LOOKS: u32 = 10;
+/// How often the same change of an object is begun until it is as it is wanted: somebody else may change it back.
+const TIMES: usize = 3;
+
+/// The changes of each object that this process has begun, so that one that is made and never shown comes to an end, and so
+/// does one that is changed back each time. Whoever comes after a crash begins anew.
+#[derive(Debug)]
+struct Begun<C>(Mutex<BTreeMap<String, Way<C>>>);
+
+/// The changes on the way to what is desired.
+#[derive(Debug)]
+struct Way<C> {
+    desired: Properties,
+    changed: Vec<String>,
+    changes: Vec<C>,
+    /// How often the object was looked at since the last of them was made; `None` when that is over.
+    looks: Option<u32>,
+}
+
+impl<C> Default for Begun<C> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<C: PartialEq> Begun<C> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Way<C>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is as it is wanted, or the last change has failed.
+    fn end(&self, id: &str) {
+        self.all().remove(id);
+    }
+
+    /// Somebody else's change goes on.
+    fn pause(&self, id: &str) {
+        if let Some(way) = self.all().get_mut(id) {
+            way.looks = None;
+        }
+    }
+
+    /// Refuses a change that was made often enough.
+    fn allow(&self, id: &str, change: &C, desired: &Properties, name: impl FnOnce(&C) -> String) -> Result<()> {
+        let mut all = self.all();
+        let Some(way) = all.get(id).filter(|way| way.desired == *desired) else { return Ok(()) };
+        if way.changes.iter().filter(|one| *one == change).count() < TIMES {
+            return Ok(());
+        }
+        all.remove(id);
+        let message = format!("it was changed {TIMES} times, and is not as it was made: {}", name(change));
+        Err(Error::new(Code::Conflict, message)
+            .hint("find out who changes it back, by the account's CloudTrail; then converge again"))
+    }
+
+    /// A change that EKS has accepted.
+    fn begin(&self, id: &str, change: C, desired: &Properties, changed: &[String]) {
+        let mut all = self.all();
+        let new = || Way { desired: Properties::new(), changed: Vec::new(), changes: Vec::new(), looks: None };
+        let way = all.entry(id.to_owned()).or_insert_with(new);
+        if way.desired != *desired {
+            *way = Way { desired: desired.clone(), ..new() };
+        }
+        way.changed = changed.to_vec();
+        way.changes.push(change);
+        way.looks = Some(0);
+    }
+
+    /// Whether an object shows the change that was begun, which EKS has made: it does when that is not the `next` one that is
+    /// needed. `None` when it does; otherwise it is looked at again, and at last the change has failed.
+    fn unshown(
+        &self,
+        id: &str,
+        next: impl FnOnce(&Properties, &[String]) -> Result<Option<C>>,
+        name: impl FnOnce(&C) -> String,
+    ) -> Option<Progress> {
+        let mut all = self.all();
+        let way = all.get_mut(id)?;
+        let (looks, change) = (way.looks.as_mut()?, way.changes.last()?);
+        if next(&way.desired, &way.changed).ok().flatten().as_ref() != Some(change) {
+            way.looks = None;
+            return None;
+        }
+        *looks += 1;
+        let name = name(change);
+        if *looks < LOOKS {
+            let message = format!("made, and not shown yet: {name}");
+            return Some(Progress::Running { phase: "UPDATING".to_owned(), message });
+        }
+        all.remove(id);
+        let message = format!("EKS says that it has made a change, and does not show it: {name}");
+        let error = Error::new(Code::ProvisioningFailed, message).during("eks:DescribeUpdate");
+        let hint = "compare it with what EKS shows, which may write the same value in another way; then converge again";
+        Some(Progress::Failed(error.hint(hint)))
+    }
+}
+
 /// What was found, if anything.
 fn found<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
@@ -268,6 +367,59 @@ mod tests {
         assert!(matches!(state(&quota), Some(Progress::Failed(error)) if error.code() == Code::Quota));
         let cancelled = state(&update(UpdateStatus::Cancelled).build());
         assert!(matches!(cancelled, Some(Progress::Failed(error)) if error.message().contains("was cancelled")));
+    }
+
+    fn named(change: &u32) -> String {
+        format!("Property{change}")
+    }
+
+    #[test]
+    fn a_change_that_is_made_and_never_shown_comes_to_an_end() {
+        let begun = Begun::default();
+        assert!(begun.unshown("main", |_, _| Ok(Some(1)), named).is_none(), "none was begun");
+        let wanted = properties! { "Version" => "1.35" };
+        for _ in 0..=TIMES {
+            begun.allow("main", &1, &wanted, named).unwrap();
+            begun.begin("main", 1, &wanted, &["Version".to_owned()]);
+            for _ in 1..LOOKS {
+                let next = |desired: &Properties, changed: &[String]| {
+                    assert_eq!((desired, changed), (&wanted, &["Version".to_owned()][..]));
+                    Ok(Some(1))
+                };
+                let look = begun.unshown("main", next, named);
+                let Some(Progress::Running { message, .. }) = look else { panic!("{look:?}") };
+                assert_eq!(message, "made, and not shown yet: Property1");
+            }
+            let look = begun.unshown("main", |_, _| Ok(Some(1)), named);
+            let Some(Progress::Failed(error)) = look else { panic!("{look:?}") };
+            assert_eq!(error.code(), Code::ProvisioningFailed);
+            assert_eq!(error.message(), "EKS says that it has made a change, and does not show it: Property1");
+        }
+        for next in [Ok(None), Ok(Some(2)), Err(Error::internal("cannot be compared"))] {
+            begun.begin("main", 1, &properties! {}, &[]);
+            assert!(begun.unshown("main", |_, _| next, named).is_none(), "another one is next");
+            assert!(begun.unshown("main", |_, _| Ok(Some(1)), named).is_none(), "it is over");
+        }
+        begun.begin("main", 1, &wanted, &[]);
+        begun.pause("main");
+        assert!(begun.unshown("main", |_, _| Ok(Some(1)), named).is_none(), "somebody else changes it");
+    }
+
+    #[test]
+    fn a_change_that_is_changed_back_each_time_comes_to_an_end() {
+        let begun = Begun::default();
+        let (one, other) = (properties! { "Version" => "1.35" }, properties! { "Version" => "1.36" });
+        for change in [1, 2, 1, 2, 1] {
+            begun.allow("main", &change, &one, named).unwrap();
+            begun.begin("main", change, &one, &[]);
+            assert!(begun.unshown("main", |_, _| Ok(Some(3 - change)), named).is_none());
+        }
+        begun.allow("main", &2, &one, named).unwrap();
+        begun.allow("main", &1, &other, named).unwrap();
+        let error = begun.allow("main", &1, &one, named).unwrap_err();
+        assert_eq!(error.code(), Code::Conflict);
+        assert_eq!(error.message(), "it was changed 3 times, and is not as it was made: Property1");
+        begun.allow("main", &1, &one, named).unwrap();
     }
 
     #[test]

@@ -21,12 +21,14 @@ use landfall_core::{Code, Error, Result};
 use super::super::each::each;
 use super::super::error::failed;
 use super::super::kept::{Call, Kept, Seen, Started, Which, incomplete};
-use super::super::wanted::{Shown, Wanted, touches};
-use super::{Part, STATE, change, found, issue, names, permitted, places, state, tag, token, updating};
+use super::super::wanted::{Shown, Wanted, plain, touches};
+use super::{Begun, Part, STATE, change, found, issue, names, permitted, places, state, tag, token, updating};
 
 /// `AWS::EKS::Nodegroup`. Its id is `cluster/group`.
-#[derive(Debug)]
-pub(in super::super) struct NodeGroup;
+#[derive(Debug, Default)]
+pub(in super::super) struct NodeGroup {
+    begun: Begun<Change>,
+}
 
 #[async_trait]
 impl Kept for NodeGroup {
@@ -125,6 +127,7 @@ impl Kept for NodeGroup {
             tag(call, now.nodegroup_arn(), now.tags(), &desired.tag_map("Tags")).await?;
         }
         let seen = shown(&now);
+        self.begun.pause(&seen.id);
         if matches!(
             now.status(),
             Some(NodegroupStatus::Creating | NodegroupStatus::Updating | NodegroupStatus::Deleting)
@@ -132,15 +135,15 @@ impl Kept for NodeGroup {
             // Whoever started that is not known here; what is wanted comes after it.
             return Ok(Started::running(seen.id, status(&now)).handle(STATE));
         }
-        let update = match next(&now, desired, changed)? {
-            Some(change) => change.start(call, &now, desired).await?,
-            None => return Ok(Started::done(seen)),
+        let Some(change) = next(&now, desired, changed)? else {
+            self.begun.end(&seen.id);
+            return Ok(Started::done(seen));
         };
-        // A change that is made at once is asked about no more.
-        match update.as_ref().filter(|update| state(update).is_none()) {
-            Some(_) => Ok(Started::unfinished(seen)),
-            None => Ok(updating(seen.id, update.as_ref())),
-        }
+        self.begun.allow(&seen.id, &change, desired, Change::properties)?;
+        let update = change.clone().start(call, &now, desired).await?;
+        self.begun.begin(&seen.id, change, desired, changed);
+        // A change that is made at once is asked about no more: the group's own state tells.
+        Ok(updating(seen.id, update.as_ref().filter(|update| state(update).is_some())))
     }
 
     async fn delete(&self, call: &Call<'_>, at: &Identity) -> Result<Started> {
@@ -152,11 +155,18 @@ impl Kept for NodeGroup {
 
     async fn follow(&self, call: &Call<'_>, operation: &Operation) -> Result<Option<Progress>> {
         let (cluster, name) = place(&operation.identity);
+        let id = format!("{cluster}/{name}");
         if let Some(progress) = change(call, operation, &cluster, Part::NodeGroup(&name)).await? {
+            if matches!(progress, Progress::Failed(_)) {
+                self.begun.end(&id);
+            }
             return Ok(Some(progress));
         }
         let Some(now) = found(describe(call, &cluster, &name).await)? else { return Ok(None) };
-        Ok(progress(&now, operation.verb == Verb::Create))
+        let is_changed = operation.verb == Verb::Update && now.status() == Some(&NodegroupStatus::Active);
+        let next = |desired: &Properties, changed: &[String]| next(&now, desired, changed);
+        let unshown = if is_changed { self.begun.unshown(&id, next, Change::properties) } else { None };
+        Ok(unshown.or_else(|| progress(&now, operation.verb == Verb::Create)))
     }
 }
 
@@ -192,14 +202,8 @@ fn status(group: &Nodegroup) -> &str {
 }
 
 fn labels(desired: &Properties) -> BTreeMap<String, String> {
-    let word = |value: &Value| match value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Integer(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
-    };
     let all = desired.map("Labels").into_iter().flatten();
-    all.filter_map(|(key, value)| Some((key.clone(), word(value)?))).collect()
+    all.filter_map(|(key, value)| Some((key.clone(), plain(value)?))).collect()
 }
 
 fn taints(desired: &Properties) -> Vec<Taint> {
@@ -547,6 +551,19 @@ fn is_repaired(now: Option<&NodeRepairConfig>, wanted: &NodeRepairConfig) -> boo
 }
 
 impl Change {
+    /// What it changes.
+    fn properties(&self) -> String {
+        let Self::Config(config) = self else { return "Version, ReleaseVersion or LaunchTemplate".to_owned() };
+        let all = [
+            ("Labels", config.labels.is_some()),
+            ("Taints", config.taints.is_some()),
+            ("ScalingConfig", config.scaling.is_some()),
+            ("UpdateConfig", config.pace.is_some()),
+            ("NodeRepairConfig", config.repair.is_some()),
+        ];
+        all.into_iter().filter(|(_, changes)| *changes).map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+    }
+
     async fn start(self, call: &Call<'_>, now: &Nodegroup, desired: &Properties) -> Result<Option<Update>> {
         let eks = &call.api.eks;
         let (cluster, name) = (now.cluster_name().unwrap_or_default(), now.nodegroup_name().unwrap_or_default());
