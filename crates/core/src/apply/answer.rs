@@ -55,9 +55,15 @@ impl Run<'_> {
     pub(super) fn progress(&mut self, index: usize, progress: Progress) {
         match progress {
             Progress::Done(outputs) => self.done(index, outputs),
+            // What may pass by itself is repeated, and what is there already is looked at, as when the call says so at once.
+            Progress::Failed(error) if error.retry_class() != Retry::Never || error.code() == Code::AlreadyExists => {
+                self.refused(index, error);
+            }
             Progress::Failed(error) => {
-                let remains =
-                    if self.plan.operations[index].verb == Verb::Create { Remains::Something } else { error.remains() };
+                let remains = match error.remains() {
+                    Remains::Nothing if self.plan.operations[index].verb == Verb::Create => Remains::Something,
+                    remains => remains,
+                };
                 self.fail(index, error.leaves(remains));
             }
             Progress::Unfinished(outputs) => self.unfinished(index, outputs),
@@ -269,6 +275,12 @@ impl Run<'_> {
             Purpose::Doubt => {
                 op.attempt += 1;
                 self.rest(index, PAUSE.min(lag), None);
+            }
+            Purpose::Exists if since > lag => {
+                let message = "the cloud says that it exists, and none that bears this stack's marks is to be seen";
+                let error = Error::new(Code::ForeignResource, message)
+                    .hint("choose another name, or delete or adopt what stands there");
+                self.fail(index, error);
             }
             _ if since > lag => {
                 let error =
