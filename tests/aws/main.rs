@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod control;
 mod credentials;
 mod example;
 mod faults;
