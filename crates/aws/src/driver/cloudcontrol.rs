@@ -372,12 +372,10 @@ fn refused(event: &ProgressEvent, verb: Verb) -> Error {
         Verb::Update => "cloudformation:UpdateResource",
         _ => "cloudformation:DeleteResource",
     };
-    // A create that names no object has made none.
-    let made = verb == Verb::Create && event.identifier().is_some() && code != Code::AlreadyExists;
     let error = Error::new(code, message)
         .answer(answer)
         .retry(retry)
-        .leaves(if made { Remains::Unknown } else { Remains::Nothing })
+        .leaves(if verb == Verb::Create { Remains::Unknown } else { Remains::Nothing })
         .during(action);
     match of {
         Some(Handler::NotUpdatable) => not_updatable(error),
@@ -397,9 +395,9 @@ fn status(event: &ProgressEvent) -> String {
 mod tests {
     use super::*;
 
-    fn event(status: OperationStatus, code: Option<HandlerErrorCode>, id: Option<&str>) -> ProgressEvent {
+    fn event(status: OperationStatus, code: Option<HandlerErrorCode>) -> ProgressEvent {
         let event = ProgressEvent::builder().operation_status(status).set_error_code(code);
-        event.set_identifier(id.map(str::to_owned)).status_message("why").request_token("token-1").build()
+        event.status_message("why").request_token("token-1").build()
     }
 
     #[test]
@@ -426,21 +424,21 @@ mod tests {
             (Handler::UnauthorizedTaggingOperation, never(Code::PermissionDenied)),
             (Handler::from("OfLater"), never(Code::ProvisioningFailed)),
         ] {
-            let error = refused(&event(OperationStatus::Failed, Some(handler.clone()), None), Verb::Update);
+            let error = refused(&event(OperationStatus::Failed, Some(handler.clone())), Verb::Update);
             assert_eq!((error.code(), error.retry_class()), expected, "{handler:?}");
             assert_eq!(error.cloud_answer().unwrap().code, handler.as_str());
         }
     }
 
     #[test]
-    fn a_create_that_has_named_its_object_may_have_made_it() {
-        let failed = |id| refused(&event(OperationStatus::Failed, None, id), Verb::Create).remains();
-        assert_eq!((failed(None), failed(Some("jobs"))), (Remains::Nothing, Remains::Unknown));
+    fn a_create_that_has_failed_may_have_made_something() {
+        let failed = |verb| refused(&event(OperationStatus::Failed, None), verb).remains();
+        assert_eq!((failed(Verb::Create), failed(Verb::Update)), (Remains::Unknown, Remains::Nothing));
     }
 
     #[test]
     fn a_request_that_somebody_cancels_says_so() {
-        let error = refused(&event(OperationStatus::CancelComplete, None, None), Verb::Delete);
+        let error = refused(&event(OperationStatus::CancelComplete, None), Verb::Delete);
         assert_eq!((error.code(), error.message()), (Code::Conflict, "somebody has cancelled the request"));
         assert_eq!(error.cloud_answer().unwrap().code, "CANCEL_COMPLETE");
     }
