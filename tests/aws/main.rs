@@ -11,6 +11,7 @@ mod example;
 mod faults;
 mod ledger_bucket;
 mod others;
+mod preflight;
 mod proxy;
 mod refusals;
 mod replica;
