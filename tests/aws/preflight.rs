@@ -100,28 +100,23 @@ fn of(name: &str) -> Value {
 
 /// A node group of machines of this type in the first zone.
 fn nodes(machine: &str) -> Natives {
-    let mut all = first(1, "AWS::EKS::Cluster");
-    all[0].2.insert("Version".to_owned(), "1.35".into());
-    all.push(("vpc".to_owned(), "AWS::EC2::VPC", properties! { "CidrBlock" => "10.0.0.0/16" }));
     let subnet = properties! {
-        "VpcId" => of("vpc"), "CidrBlock" => "10.0.0.0/24", "AvailabilityZone" => "eu-west-1a",
+        "VpcId" => "vpc-1", "CidrBlock" => "10.0.0.0/24", "AvailabilityZone" => "eu-west-1a",
     };
-    all.push(("subnet".to_owned(), "AWS::EC2::Subnet", subnet));
     let group = properties! {
-        "ClusterName" => of("cluster-0"),
+        "ClusterName" => "cluster",
         "NodegroupName" => "nodes",
         "NodeRole" => "arn:aws:iam::123456789012:role/nodes",
         "Subnets" => landfall::list![of("subnet")],
         "InstanceTypes" => [machine],
         "ScalingConfig" => map! { "MinSize" => 0, "MaxSize" => 5, "DesiredSize" => 2 },
     };
-    all.push(("nodes".to_owned(), "AWS::EKS::Nodegroup", group));
-    all
+    vec![("subnet".to_owned(), "AWS::EC2::Subnet", subnet), ("nodes".to_owned(), "AWS::EKS::Nodegroup", group)]
 }
 
 #[tokio::test]
 async fn a_machine_that_its_zones_do_not_sell_stops_a_plan() {
-    let Some(world) = World::alone() else { return };
+    let Some(world) = World::new() else { return };
     assert_eq!(problems(&world, &nodes("m5.xlarge")).await, []);
     let found = problems(&world, &nodes("p4d.24xlarge")).await;
     assert!(
@@ -139,10 +134,9 @@ async fn a_machine_that_its_zones_do_not_sell_stops_a_plan() {
 
 #[tokio::test]
 async fn processors_beyond_their_quota_stop_a_plan() {
-    let Some(world) = World::alone() else { return };
-    // Also asked for VPCs and for clusters, of which there is one each.
-    let four = || Kind::Answered { status: 200, body: r#"{"Quota":{"QuotaCode":"L-DB2E81BA","Value":4.0}}"# };
-    world.proxy.fault("GetServiceQuota", 3, four());
+    let Some(world) = World::new() else { return };
+    let four = Kind::Answered { status: 200, body: r#"{"Quota":{"QuotaCode":"L-DB2E81BA","Value":4.0}}"# };
+    world.proxy.fault("GetServiceQuota", 1, four);
     let found = problems(&world, &nodes("g4dn.xlarge")).await;
     let text = "the quota of virtual processors (L-DB2E81BA) allows 4, the node groups begin with 8";
     assert!(matches!(&found[..], [(Code::Quota, said)] if said.contains(text)), "{found:#?}");
@@ -150,10 +144,12 @@ async fn processors_beyond_their_quota_stop_a_plan() {
 
 #[tokio::test]
 async fn versions_that_the_region_does_not_offer_stop_a_plan() {
-    let Some(world) = World::alone() else { return };
+    let Some(world) = World::new() else { return };
     let body = r#"{"clusterVersions":[{"clusterVersion":"1.33"},{"clusterVersion":"1.34"}]}"#;
     world.proxy.fault("GET /", 1, Kind::Answered { status: 200, body });
-    let found = problems(&world, &nodes("m5.xlarge")).await;
+    let mut cluster = first(1, "AWS::EKS::Cluster");
+    cluster[0].2.insert("Version".to_owned(), "1.35".into());
+    let found = problems(&world, &cluster).await;
     assert!(
         matches!(&found[..], [(Code::UnsupportedVersion, said)]
         if said.contains("1.35") && said.contains("it offers 1.33, 1.34")),
