@@ -13,7 +13,7 @@ const WORKLOADS: [&str; 2] = ["mesh", "service"];
 const TABLES: [&str; 6] = ["check", "machine", "name", "region", "types", "version"];
 /// What only one cloud needs. A name that a second cloud could use belongs to [`TABLES`] instead.
 const OWN: [(&str, &[&str]); 3] = [
-    ("aws", &["driver", "policy", "data_tier", "iam", "key", "server_size", "subnet", "template"]),
+    ("aws", &["driver", "policy", "data_tier", "iam", "key", "ledger_bucket", "server_size", "subnet", "template"]),
     ("azure", &[]),
     ("gcp", &[]),
 ];

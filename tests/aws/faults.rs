@@ -105,7 +105,7 @@ async fn what_is_in_the_way_of_a_create_and_is_not_ours_is_said_in_the_words_of_
     let platform = world.place(declare, "ledger").await;
     let setup = platform.engine().setup();
     let error = crate::world::at_once(setup, &setup.drivers).converge().await.unwrap_err();
-    assert_eq!(error.code(), Code::AlreadyExists, "{error}");
+    assert_eq!(error.code(), Code::ForeignResource, "{error}");
     assert_eq!(error.cloud_answer().unwrap().message, message);
     world.place(declare, "ledger").await.converge().await.unwrap();
 }

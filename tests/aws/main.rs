@@ -6,11 +6,13 @@
 mod changes;
 #[path = "../common/mod.rs"]
 mod common;
+mod control;
 mod credentials;
 mod example;
 mod faults;
 mod ledger_bucket;
 mod others;
+mod preflight;
 mod proxy;
 mod refusals;
 mod replica;

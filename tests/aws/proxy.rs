@@ -86,6 +86,8 @@ pub(crate) enum Kind {
     ActedThen500,
     /// A page with nothing in it, and a word by which the next one is asked for.
     EmptyPage,
+    /// It acts, and Cloud Control's answer is that the request is under way and has made nothing that has an id.
+    Accepted,
     /// Some text of the answer is another one.
     Rewritten { from: &'static str, to: &'static str },
 }
@@ -158,6 +160,11 @@ impl Proxy {
     /// The changes that EKS makes.
     pub(crate) fn updates(&self) -> MutexGuard<'_, Updates> {
         self.state.servers.updates()
+    }
+
+    /// What Cloud Control lists of a type, without any mark being asked for: the properties of each object.
+    pub(crate) fn resources(&self, type_name: &str) -> Vec<String> {
+        self.state.servers.resources(type_name)
     }
 
     /// Calls of this action, so many of them, go wrong.
@@ -263,6 +270,7 @@ impl State {
             Some(Kind::Truncated) => return Some((answer, false)),
             Some(Kind::Garbage) => Answer { body: b"<html><body>Bad Gateway</body></html>".to_vec(), ..answer },
             Some(Kind::ActedThen500) => refusal(request, 500, "InternalError", "An internal error has occurred"),
+            Some(Kind::Accepted) => accepted(answer),
             Some(Kind::Rewritten { from, to }) => {
                 let text = String::from_utf8_lossy(&answer.body).replace(from, to);
                 Answer { body: text.into_bytes(), ..answer }
@@ -298,6 +306,10 @@ impl State {
             }
             if *before == asked {
                 return answer.clone();
+            }
+            if action == "CreateResource" {
+                let message = format!("ClientToken {token} is already associated with an existing operation");
+                return refusal(request, 400, "ClientTokenConflictException", &message);
             }
             let message = "The request uses the same client token as a previous, but non-identical request.";
             return refusal(request, 400, "IdempotentParameterMismatch", message);
@@ -336,6 +348,17 @@ fn empty_page(request: &Request, action: &str) -> Answer {
         ("text/xml", format!("<{action}Response><nextToken>{NEXT}</nextToken></{action}Response>"))
     };
     Answer { status: 200, head: vec![("content-type".to_owned(), kind.to_owned())], body: body.into_bytes() }
+}
+
+/// An answer of Cloud Control as it is before the request is worked off.
+fn accepted(answer: Answer) -> Answer {
+    let mut body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    if let Some(event) = body["ProgressEvent"].as_object_mut() {
+        event.remove("Identifier");
+        event.remove("ResourceModel");
+        event.insert("OperationStatus".to_owned(), "IN_PROGRESS".into());
+    }
+    Answer { body: body.to_string().into_bytes(), ..answer }
 }
 
 fn read_head(reader: &mut impl std::io::BufRead) -> Option<(String, Vec<(String, String)>)> {

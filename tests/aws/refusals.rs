@@ -352,3 +352,35 @@ async fn no_machine_of_this_sort_is_left() {
     let plan = consented(engine.plan(Mode::Destroy).await.unwrap());
     engine.apply(plan).await.unwrap();
 }
+
+fn queue(name: &str) -> Vec<(String, &'static str, Properties)> {
+    vec![("queue".to_owned(), "AWS::SQS::Queue", properties! { "QueueName" => name })]
+}
+
+#[tokio::test]
+async fn a_handler_of_cloud_control_may_not_do_it() {
+    let Some(world) = World::new() else { return };
+    let under_way = "{\"ProgressEvent\":{\"TypeName\":\"AWS::SQS::Queue\",\"RequestToken\":\"1\",\
+                     \"OperationStatus\":\"IN_PROGRESS\"}}";
+    let failed = "{\"ProgressEvent\":{\"TypeName\":\"AWS::SQS::Queue\",\"RequestToken\":\"1\",\
+                  \"OperationStatus\":\"FAILED\",\"ErrorCode\":\"AccessDenied\",\"StatusMessage\":\"User: \
+                  arn:aws:iam::123456789012:user/ci is not authorized to perform: sqs:createqueue on resource: \
+                  arn:aws:sqs:eu-west-1:123456789012:refusals because no identity-based policy allows the \
+                  sqs:createqueue action\"}}";
+    world.proxy.fault("CreateResource", 1, Kind::Answered { status: 200, body: under_way });
+    world.proxy.fault("GetResourceRequestStatus", 1, Kind::Answered { status: 200, body: failed });
+    let declare = natives("handler", "eu-west-1", || queue("refusals"));
+    says("A permission is missing that Cloud Control needs", &converge(&world, declare).await);
+}
+
+#[tokio::test]
+async fn a_property_that_only_a_create_can_set() {
+    let Some(world) = World::new() else { return };
+    let one = natives("fixed", "eu-west-1", || queue("refusals-one"));
+    world.place(one, "ledger").await.converge().await.unwrap();
+    let message = "Invalid patch update: createOnlyProperties [/properties/QueueName] cannot be updated";
+    let refused = Kind::Refused { status: 400, code: "NotUpdatableException", message };
+    world.proxy.fault("UpdateResource", 1, refused);
+    let two = natives("fixed", "eu-west-1", || queue("refusals-two"));
+    says("A property that only a create can set", &converge(&world, two).await);
+}

@@ -165,6 +165,23 @@ impl Servers {
         Answer { body: all.into_bytes(), ..answer }
     }
 
+    /// The properties of each object of a type that ministack's Cloud Control lists.
+    pub(crate) fn resources(&self, type_name: &str) -> Vec<String> {
+        let scope = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/eu-west-1/cloudcontrolapi/aws4_request";
+        let head = [
+            ("authorization", scope),
+            ("content-type", "application/x-amz-json-1.0"),
+            ("host", &self.ministack),
+            ("x-amz-target", "CloudApiService.ListResources"),
+        ];
+        let head = head.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let body = json!({ "TypeName": type_name }).to_string().into_bytes();
+        let request = Request { method: "POST".to_owned(), path: "/".to_owned(), head, body };
+        let answer: Value = serde_json::from_slice(&send(&self.ministack, &request).body).unwrap();
+        let all = answer["ResourceDescriptions"].as_array().unwrap().iter();
+        all.map(|one| one["Properties"].as_str().unwrap().to_owned()).collect()
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }

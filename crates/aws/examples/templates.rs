@@ -1,5 +1,5 @@
 //! Writes the CloudFormation templates of fifty generated platforms into a directory, and into its folder `policies` the IAM
-//! policies that those platforms need, for `scripts/lint.py`.
+//! policies that those platforms and their ledger need, for `scripts/lint.py`.
 //!
 //! ```text
 //! cargo run --package landfall-aws --example templates -- target/templates
@@ -9,7 +9,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use landfall_aws::{Aws, template};
+use landfall_aws::{Aws, LedgerBucket, template};
 use landfall_core::Result;
 use landfall_core::cloud::{Clouds, Workloads};
 use landfall_core::graph::expand;
@@ -39,6 +39,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let text = serde_json::to_string_pretty(&policy)?;
         std::fs::write(policies.join(format!("{seed:02}.{region}.json")), text)?;
     }
+    let key = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let bucket = LedgerBucket::new("ledgers-123456789012").prefix("platform").key(key);
+    let text = serde_json::to_string_pretty(&Aws::new("eu-west-1").ledger_policy(bucket))?;
+    std::fs::write(policies.join("ledger.eu-west-1.json"), text)?;
     Ok(())
 }
 

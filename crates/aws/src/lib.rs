@@ -14,6 +14,7 @@ mod database;
 mod driver;
 mod iam;
 mod key;
+mod ledger_bucket;
 mod machine;
 mod name;
 mod network;
@@ -29,12 +30,14 @@ mod version;
 #[cfg(test)]
 mod testing;
 
+pub use ledger_bucket::LedgerBucket;
 pub use template::template;
 
 /// Connections to AWS: drivers on the AWS SDK, which need the feature `live` (`aws` of the facade).
 #[cfg(feature = "live")]
 pub mod live {
-    pub use crate::driver::{Connection, LedgerBucket, Options, Provider, Service};
+    pub use crate::LedgerBucket;
+    pub use crate::driver::{Connection, Options, Provider, Service};
 }
 
 use landfall_core::Error;
@@ -108,8 +111,8 @@ mod tests {
     use landfall_core::Code;
     use landfall_core::graph::{Expanded, expand};
     use landfall_core::kind::{Accelerator, ClusterSpec, Nat, NetworkSpec, NodePoolSpec, Ref, Tier};
-    use landfall_core::resource::{StackId, Value};
-    use landfall_core::stack::Declared;
+    use landfall_core::resource::{Properties, StackId, Value};
+    use landfall_core::stack::{Declared, NativeSpec};
     use landfall_core::units::{Date, Range};
 
     use super::*;
@@ -200,6 +203,25 @@ mod tests {
             }
         }
         insta::assert_snapshot!(serde_json::to_string_pretty(&policy).unwrap());
+    }
+
+    #[test]
+    fn the_policy_grants_the_calls_to_cloud_control_and_none_when_nothing_needs_them() {
+        let granted = |natives: &[(&str, &str)]| {
+            let mut stack = testing::stack();
+            for (name, type_name) in natives {
+                let spec = NativeSpec { type_name: (*type_name).to_owned(), properties: Properties::new() };
+                testing::declare(&mut stack.natives, name, spec);
+            }
+            let expanded = expanded("eu-west-1", &stack);
+            let policy = Aws::new("eu-west-1").policy("123456789012", &stack.id, &expanded.graph);
+            let all = policy["Statement"].as_array().unwrap().clone();
+            let actions = |one: serde_json::Value| one["Action"].as_array().unwrap().clone();
+            let actions: Vec<_> = all.into_iter().flat_map(actions).collect();
+            actions.iter().filter(|action| action.as_str().unwrap().starts_with("cloudformation:")).count()
+        };
+        assert_eq!(granted(&[("logs", "AWS::Logs::LogGroup")]), 0);
+        assert_eq!(granted(&[("jobs", "AWS::SQS::Queue"), ("news", "AWS::SNS::Topic")]), 7);
     }
 
     #[test]

@@ -105,18 +105,32 @@ impl Aws {
     /// whoever runs the platform, with nothing in it that the platform does not ask for.
     ///
     /// A managed policy holds 6 144 characters without white space; a platform with everything in it needs somewhat more, and
-    /// then the statements go into two policies.
+    /// then the statements go into two policies. The ledger's bucket is in [`Aws::ledger_policy`].
+    ///
+    /// Of a type that Cloud Control keeps, the calls to Cloud Control are in it, and not what the type's handlers call in the
+    /// caller's name: that stands in the type's schema, under `handlers.*.permissions`, and is added by the caller:
+    ///
+    /// ```text
+    /// aws cloudformation describe-type --type RESOURCE --type-name AWS::SQS::Queue --query Schema --output text
+    /// ```
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use landfall_aws::Aws;
-    /// use landfall_core::cloud::Cloud;
     /// use landfall_core::graph::Graph;
     /// use landfall_core::resource::StackId;
+    /// use serde_json::json;
     ///
     /// let aws = Aws::new("eu-west-1");
-    /// let policy = aws.policy("123456789012", &StackId::new("inferloop", "dev"), &Graph::default());
-    /// assert_eq!(policy["Version"], "2012-10-17");
+    /// let mut policy = aws.policy("123456789012", &StackId::new("inferloop", "dev"), &Graph::default());
+    /// let queues = json!({
+    ///     "Sid": "Queues",
+    ///     "Effect": "Allow",
+    ///     "Action": ["sqs:CreateQueue", "sqs:DeleteQueue", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags",
+    ///         "sqs:SetQueueAttributes", "sqs:TagQueue", "sqs:UntagQueue"],
+    ///     "Resource": "arn:aws:sqs:eu-west-1:123456789012:inferloop-dev-*",
+    /// });
+    /// let lists = json!({ "Sid": "QueueLists", "Effect": "Allow", "Action": "sqs:ListQueues", "Resource": "*" });
+    /// policy["Statement"].as_array_mut().unwrap().extend([queues, lists]);
     /// ```
     #[must_use]
     pub fn policy(&self, account: &str, stack: &StackId, graph: &Graph) -> Json {
@@ -336,13 +350,15 @@ impl Place<'_> {
         }
     }
 
-    /// Types without calls of ours: what the type's handlers ask for is in its schema, which is not at hand here.
+    /// Types without calls of ours. IAM cannot narrow these calls down. What the type's handlers call in the caller's name is in
+    /// its schema, which is not at hand here.
     fn grant_by_cloud_control(&self, grants: &mut Grants) {
         let actions = [
             "cloudformation:CreateResource",
             "cloudformation:DeleteResource",
             "cloudformation:GetResource",
             "cloudformation:GetResourceRequestStatus",
+            "cloudformation:ListResourceRequests",
             "cloudformation:ListResources",
             "cloudformation:UpdateResource",
         ];

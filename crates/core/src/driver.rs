@@ -187,7 +187,8 @@ pub enum Progress {
     /// The object is there, with these outputs, and the rest of what was asked for takes another call: an update with the
     /// same properties. APIs that make a thing in several calls answer so after each of them but the last.
     Unfinished(Properties),
-    /// It failed after it was accepted.
+    /// It failed after it was accepted. An error that says that repeating helps ([`Error::retry_class`]) has the call repeated,
+    /// and one that says that a create's object exists already has it looked at, as when the call itself says so.
     Failed(Error),
 }
 

@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use landfall_core::{Code, Result};
 
 /// How many are under way at once.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// What the calls return, without those that found nothing: an error with [`Code::NotFound`] counts as nothing. The first
 /// other error is the error of all.

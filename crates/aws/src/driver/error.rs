@@ -238,6 +238,7 @@ const CREDENTIALS: &[&str] = &[
     "IncompleteSignature",
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
+    "InvalidCredentialsException",
     "InvalidSecurity",
     "InvalidSignatureException",
     "MissingAuthenticationToken",
@@ -310,7 +311,8 @@ impl Class {
         {
             return Self::Exists;
         }
-        if (any(&["NotFound", "NoSuch"]) && !any(&["NoSuchUpload"])) || code == "Gateway.NotAttached" {
+        // That a region has no such type says nothing of an object.
+        if (any(&["NotFound", "NoSuch"]) && !any(&["NoSuchUpload", "TypeNotFound"])) || code == "Gateway.NotAttached" {
             return Self::Missing;
         }
         // A role, a principal or a key that is new is not known everywhere yet.
@@ -338,7 +340,8 @@ impl Class {
         if any(&["DependencyViolation", "DeleteConflict", "InUse", "BucketNotEmpty", "HasAssociations"]) {
             return Self::InUse;
         }
-        if any(&["InvalidState", "IncorrectState", "IncorrectInstanceState", "ConcurrentModification", "Conflict"])
+        if any(&["InvalidState", "IncorrectState", "IncorrectInstanceState", "Conflict"])
+            || any(&["ConcurrentModification", "ConcurrentOperation"])
             || (code.starts_with("Invalid") && any(&["State"]))
             || any(&["OperationAborted", "KMSInvalidState", "OperationInProgress", "TemporarilyUnmodifiable"])
             || said(&["still has replica regions"])
@@ -568,6 +571,36 @@ mod tests {
             ("MalformedPolicyDocument", "Syntax errors in policy.", Class::Invalid),
         ] {
             assert_eq!(Class::of(code, message, 400, "iam:CreateRole"), class, "{code}");
+        }
+    }
+
+    #[test]
+    fn codes_of_cloud_control_are_what_they_mean() {
+        for (code, status, class) in [
+            ("AlreadyExistsException", 400, Class::Exists),
+            ("ClientTokenConflictException", 400, Class::Busy),
+            ("ConcurrentModificationException", 500, Class::Busy),
+            ("ConcurrentOperationException", 400, Class::Busy),
+            ("GeneralServiceException", 400, Class::Invalid),
+            ("HandlerFailureException", 502, Class::Internal),
+            ("HandlerInternalFailureException", 502, Class::Internal),
+            ("InvalidCredentialsException", 401, Class::Credentials),
+            ("InvalidRequestException", 400, Class::Invalid),
+            ("NetworkFailureException", 502, Class::Internal),
+            ("NotStabilizedException", 400, Class::Invalid),
+            ("NotUpdatableException", 400, Class::Invalid),
+            ("PrivateTypeException", 400, Class::Invalid),
+            ("RequestTokenNotFoundException", 404, Class::Missing),
+            ("ResourceConflictException", 409, Class::Busy),
+            ("ResourceNotFoundException", 404, Class::Missing),
+            ("ServiceInternalErrorException", 502, Class::Internal),
+            ("ServiceLimitExceededException", 429, Class::Quota),
+            ("ThrottlingException", 429, Class::Throttled),
+            // Nothing is gone because its type is not known.
+            ("TypeNotFoundException", 404, Class::Invalid),
+            ("UnsupportedActionException", 405, Class::Invalid),
+        ] {
+            assert_eq!(Class::of(code, "", status, "cloudformation:GetResource"), class, "{code}");
         }
     }
 

@@ -39,7 +39,6 @@ use secrecy::SecretString;
 
 pub use aws_credential_types::provider::ProvideCredentials as Provider;
 pub use connection::{Options, Service};
-pub use s3::LedgerBucket;
 
 use api::Api;
 use cloudcontrol::CloudControl;

@@ -29,8 +29,6 @@ use super::kept::{Call, Kept, Seen, Started, Which, incomplete};
 use super::tagging;
 use super::wanted::{Shown, Wanted, touches};
 
-pub use ledger::LedgerBucket;
-
 /// The one region that is not named at a create.
 const NAMELESS: &str = "us-east-1";
 

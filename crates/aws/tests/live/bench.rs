@@ -11,7 +11,7 @@ use landfall_core::cloud::Cloud as _;
 use landfall_core::driver::{Context, Driver, Drivers as _, Observation, Observed, Operation, Progress, output};
 use landfall_core::plan::unlike;
 use landfall_core::resource::{
-    Claim, Identity, Marks, Ownership, Properties, ResourceType, StackId, TagStyle, Value, Verb,
+    Catalog, Claim, Identity, Marks, Ownership, Properties, ResourceType, StackId, TagStyle, Value, Verb,
 };
 use landfall_core::{Code, Result};
 
@@ -114,7 +114,8 @@ impl Bench {
 
     /// An object that is not made yet: its identity, its properties with marks and tags.
     pub(crate) fn wanted(&self, part: &str, type_name: &str, properties: Properties) -> Made {
-        let of = Aws::new("eu-west-1").types().into_iter().find(|of| of.name == type_name).unwrap();
+        let catalog = Catalog::new(Aws::new("eu-west-1").types()).with_generic([type_name]);
+        let of = catalog.get(type_name).unwrap().clone();
         let address = format!("aws/test/it/{part}").parse().unwrap();
         let mut desired = properties;
         let claim = Claim::of(&of, &self.stack, &address, 0, &desired);

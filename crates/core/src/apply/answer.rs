@@ -55,9 +55,15 @@ impl Run<'_> {
     pub(super) fn progress(&mut self, index: usize, progress: Progress) {
         match progress {
             Progress::Done(outputs) => self.done(index, outputs),
+            // What may pass by itself is repeated, and what is there already is looked at, as when the call says so at once.
+            Progress::Failed(error) if error.retry_class() != Retry::Never || error.code() == Code::AlreadyExists => {
+                self.refused(index, error);
+            }
             Progress::Failed(error) => {
-                let remains =
-                    if self.plan.operations[index].verb == Verb::Create { Remains::Something } else { error.remains() };
+                let remains = match error.remains() {
+                    Remains::Nothing if self.plan.operations[index].verb == Verb::Create => Remains::Something,
+                    remains => remains,
+                };
                 self.fail(index, error.leaves(remains));
             }
             Progress::Unfinished(outputs) => self.unfinished(index, outputs),
@@ -298,14 +304,19 @@ impl Run<'_> {
                 op.attempt += 1;
                 self.rest(index, PAUSE.min(lag), None);
             }
+            Purpose::Exists if since > lag => {
+                let message = "the cloud says that it exists, and none that bears this stack's marks is to be seen";
+                let error = Error::new(Code::ForeignResource, message)
+                    .hint("find out what is in its way by what the cloud says; choose another name, or free this one");
+                let answer = op.refusal.take().and_then(|refusal| refusal.cloud_answer().cloned());
+                self.fail(index, answer.into_iter().fold(error, Error::answer));
+            }
             _ if since > lag => {
-                let stale = "the plan takes over an object that is no longer there";
-                let error = match op.refusal.take() {
-                    // What is there in its way is no object of this address.
-                    Some(error) => error.hint("find out what is there already by what the cloud says, and free it"),
-                    None => Error::new(Code::StalePlan, stale).hint("plan again"),
-                };
-                self.give_up(index, error.leaves(Remains::Unknown));
+                let error =
+                    Error::new(Code::StalePlan, "the plan takes over an object that is no longer there".to_owned())
+                        .leaves(Remains::Unknown)
+                        .hint("plan again");
+                self.give_up(index, error);
             }
             _ => self.not_yet(index, "the cloud does not show it yet"),
         }

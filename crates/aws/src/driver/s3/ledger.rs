@@ -26,6 +26,7 @@ use landfall_core::resource::RESERVED_PREFIX;
 use landfall_core::{Code, Error, Result, Retry};
 
 use super::{NAMELESS, in_words, is, set_or_not};
+use crate::LedgerBucket;
 use crate::driver::api::Api;
 use crate::driver::connection::{Shared, unable};
 use crate::driver::error::failed;
@@ -42,60 +43,6 @@ const ATTEMPT: Duration = Duration::from_secs(15);
 const ATTEMPTS: u32 = 7;
 /// Doubles each time.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// A bucket for ledgers, as [`Connection::ledger`] makes it: its name, which is one in the whole partition of AWS, and what
-/// can be chosen about it.
-///
-/// ```
-/// use landfall_aws::live::LedgerBucket;
-///
-/// let bucket = LedgerBucket::new("inferloop-ledgers-123456789012")
-///     .prefix("platform")
-///     .key("arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab");
-/// # drop(bucket);
-/// ```
-#[derive(Clone, Debug)]
-pub struct LedgerBucket {
-    name: String,
-    prefix: String,
-    key: Option<String>,
-}
-
-impl LedgerBucket {
-    /// A bucket of this name.
-    #[must_use]
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), prefix: String::new(), key: None }
-    }
-
-    /// What all keys of entries begin with. Without one they begin with the name of the stack.
-    #[must_use]
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
-        self
-    }
-
-    /// The ARN of the KMS key that new entries are encrypted with (SSE-KMS, with a bucket key). Without one the bucket keeps
-    /// the encryption it has, and a new one has S3's own (SSE-S3). The caller must be allowed `kms:GenerateDataKey` and
-    /// `kms:Decrypt` with it.
-    #[must_use]
-    pub fn key(mut self, arn: impl Into<String>) -> Self {
-        self.key = Some(arn.into());
-        self
-    }
-}
-
-impl From<&str> for LedgerBucket {
-    fn from(name: &str) -> Self {
-        Self::new(name)
-    }
-}
-
-impl From<String> for LedgerBucket {
-    fn from(name: String) -> Self {
-        Self::new(name)
-    }
-}
 
 #[async_trait]
 impl s3::Provider for Shared {
@@ -119,6 +66,8 @@ impl Connection {
     ///
     /// The ledger signs with the credentials of this connection, new ones when they expire, and never with those of another
     /// account.
+    ///
+    /// The caller needs the permissions of [`Aws::ledger_policy`](crate::Aws::ledger_policy).
     ///
     /// Cancel safe: what was made stays, and the next call goes on from there.
     ///
