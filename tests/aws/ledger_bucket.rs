@@ -6,7 +6,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use futures_util::future::join_all;
-use landfall::aws::live::{Connection, LedgerBucket, Options};
+use landfall::aws::LedgerBucket;
+use landfall::aws::live::{Connection, Options};
 use landfall::ledger::{AcquireOptions, Acquired};
 use landfall::prelude::*;
 use landfall::resource::StackId;

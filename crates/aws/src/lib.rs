@@ -36,7 +36,6 @@ pub use template::template;
 /// Connections to AWS: drivers on the AWS SDK, which need the feature `live` (`aws` of the facade).
 #[cfg(feature = "live")]
 pub mod live {
-    pub use crate::LedgerBucket;
     pub use crate::driver::{Connection, Options, Provider, Service};
 }
 
