@@ -16,7 +16,7 @@ use landfall::{Code, list, map, properties};
 
 use crate::proxy::{Arrived, Kind, Proxy};
 use crate::servers::Servers;
-use crate::world::{World, place, server};
+use crate::world::{World, connected, place, server};
 
 const STS: &str = "GetCallerIdentity";
 
@@ -62,7 +62,7 @@ fn options(proxy: &Proxy) -> Options {
 }
 
 async fn connect(proxy: &Proxy) -> Connection {
-    Aws::new("eu-west-1").connect(options(proxy)).await.unwrap()
+    connected("eu-west-1", &options(proxy)).await
 }
 
 fn declare(name: &'static str) -> impl Fn() -> PlatformBuilder {

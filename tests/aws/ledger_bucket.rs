@@ -15,7 +15,7 @@ use landfall::{Code, properties};
 
 use crate::proxy::{Kind, Proxy};
 use crate::servers::Servers;
-use crate::world::{World, connect, place, server};
+use crate::world::{World, connect, connected, place, server};
 
 /// ministack behind a proxy.
 struct Store {
@@ -229,7 +229,7 @@ async fn a_bucket_of_another_account_is_refused() {
     let Some(store) = Store::new() else { return };
     // To this server such a key is an account.
     let options = Options::key("999999999999", "secret".into()).emulator(store.proxy.url.clone());
-    let other = Aws::new("eu-west-1").connect(options).await.unwrap();
+    let other = connected("eu-west-1", &options).await;
     assert_eq!(other.target().account, "999999999999");
     other.ledger("ledger-of-others").await.unwrap();
     let error = store.refused("ledger-of-others").await;

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use landfall::aws::live::{Connection, Options, Service};
+use landfall::aws::live::{Options, Service};
 use landfall::plan::Mode;
 use landfall::prelude::*;
 use landfall::resource::{Address, Properties, Reference, Value};
@@ -12,7 +12,7 @@ use landfall::{Code, Error, list, map, properties};
 
 use crate::common::consented;
 use crate::proxy::Kind;
-use crate::world::{World, at_once, place};
+use crate::world::{World, at_once, connected, place};
 
 const PAGE: &str = include_str!("../../docs/aws.md");
 
@@ -289,9 +289,9 @@ async fn a_quota_that_is_looked_at_before() {
         (1..=6).map(|index| (format!("vpc-{index}"), "AWS::EC2::VPC", vpc(index))).collect()
     };
     // Where no other test makes any.
-    let connected: Connection = Aws::new("eu-north-1").connect(key().emulator(world.proxy.url.clone())).await.unwrap();
+    let connection = connected("eu-north-1", &key().emulator(world.proxy.url.clone())).await;
     let ledger = Ledger::folder(world.folder().join("ledger")).unwrap();
-    let platform = place(natives("six", "eu-north-1", six), connected, ledger, "tester");
+    let platform = place(natives("six", "eu-north-1", six), connection, ledger, "tester");
     says("A quota, looked at before the first change", &platform.converge().await.unwrap_err());
     assert!(!world.proxy.counted_since(0).contains_key("CreateVpc"), "nothing was begun");
 }

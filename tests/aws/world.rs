@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use landfall::Code;
 use landfall::apply::{Cancel, Engine, Limits, Setup};
 use landfall::aws::live::{Connection, Options};
 use landfall::driver::Drivers;
@@ -85,7 +86,18 @@ impl Drop for World {
 /// A connection to whatever is found there.
 pub(crate) async fn connect(url: &url::Url) -> Connection {
     let options = Options::key("AKIAIOSFODNN7EXAMPLE", "secret".into()).emulator(url.clone());
-    Aws::new("eu-west-1").connect(options).await.unwrap()
+    connected("eu-west-1", &options).await
+}
+
+/// A connection to a server that other tests may keep busy for longer than STS may take to answer.
+pub(crate) async fn connected(region: &str, options: &Options) -> Connection {
+    for _ in 0..10 {
+        match Aws::new(region).connect(options.clone()).await {
+            Err(error) if error.code() == Code::Unavailable => {}
+            connection => return connection.unwrap(),
+        }
+    }
+    panic!("the server answers nobody");
 }
 
 /// A platform on this connection and this ledger.

@@ -69,6 +69,17 @@ impl Made {
     }
 }
 
+/// A connection to a server that other tests may keep busy for longer than STS may take to answer.
+async fn connected(region: &str, options: &Options) -> Connection {
+    for _ in 0..10 {
+        match Aws::new(region).connect(options.clone()).await {
+            Err(error) if error.code() == Code::Unavailable => {}
+            connection => return connection.unwrap(),
+        }
+    }
+    panic!("the server answers nobody");
+}
+
 /// A free port's server of this name, from the environment.
 pub(crate) fn server(variable: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the servers are named in the environment")]
@@ -98,7 +109,7 @@ impl Bench {
     async fn on(variable: &str, region: &str, stack: &str) -> Option<Self> {
         let url = server(variable)?;
         let options = Options::key("AKIAIOSFODNN7EXAMPLE", "secret".into()).emulator(url.parse().unwrap());
-        let connection = Aws::new(region).connect(options).await.unwrap();
+        let connection = connected(region, &options).await;
         Some(Self { connection, stack: StackId::new(stack, "test"), team: "platform & co" })
     }
 
