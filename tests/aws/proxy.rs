@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landfall::sim::Moment;
 
-use crate::servers::Servers;
+use crate::servers::{ACCOUNT, Servers};
 use crate::updates::Updates;
 
 /// A proxy before the servers. It ends with the process. Clones are the same proxy.
@@ -135,6 +135,7 @@ impl Proxy {
 
     /// Has an account of its own on moto, with quotas of its own.
     pub(crate) fn in_account(&self, account: String) {
+        self.state.servers.begin(&account);
         self.state.inner().account = Some(account);
     }
 
@@ -324,7 +325,7 @@ impl State {
     fn forward(&self, request: &Request) -> Answer {
         let mut request = request.clone();
         if let Some(account) = &self.inner().account {
-            request.head.push(("x-moto-account-id".to_owned(), account.clone()));
+            request.head.push((ACCOUNT.to_owned(), account.clone()));
         }
         // The servers know nothing of empty pages.
         let text = String::from_utf8_lossy(&request.body).into_owned();

@@ -55,6 +55,9 @@ const DROPPED: [&str; 9] = [
     "zonalShiftConfig",
 ];
 
+/// What names the account of a request to moto.
+pub(crate) const ACCOUNT: &str = "x-moto-account-id";
+
 /// What is listed in the end: the service, and the path or the action. Endpoints and NAT gateways are shown for a while after
 /// they are deleted.
 const LISTED: [(&str, &str); 16] = [
@@ -135,14 +138,7 @@ impl Servers {
         let mut all = Vec::new();
         for server in [&self.moto, &self.ministack] {
             for (service, action) in LISTED {
-                let scope = format!(
-                    "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/eu-west-1/{service}/aws4_request"
-                );
-                let head = vec![("authorization".to_owned(), scope), ("host".to_owned(), server.clone())];
-                let (path, body) = action.split_once('?').map_or((action, ""), |(path, body)| (path, body));
-                let request = Request { method: "GET".to_owned(), path: path.to_owned(), head, body: Vec::new() };
-                let request = if body.is_empty() { request } else { query(&request, body) };
-                let answer = send(server, &request);
+                let answer = send(server, &listing(server, service, action));
                 all.push((
                     format!("{service} {action} of {server}"),
                     String::from_utf8_lossy(&answer.body).into_owned(),
@@ -180,6 +176,18 @@ impl Servers {
         let answer: Value = serde_json::from_slice(&send(&self.ministack, &request).body).unwrap();
         let all = answer["ResourceDescriptions"].as_array().unwrap().iter();
         all.map(|one| one["Properties"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Has moto begin an account, one after the other: it is busy with nothing else for some seconds then, and what asks
+    /// meanwhile may wait longer than it does.
+    pub(crate) fn begin(&self, account: &str) {
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        for (service, action) in LISTED {
+            let mut request = listing(&self.moto, service, action);
+            request.head.push((ACCOUNT.to_owned(), account.to_owned()));
+            send(&self.moto, &request);
+        }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -455,6 +463,15 @@ impl Servers {
         }
         Answer { body: text.into_bytes(), ..answer }
     }
+}
+
+/// What asks a server to list something.
+fn listing(server: &str, service: &str, action: &str) -> Request {
+    let scope = format!("AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/eu-west-1/{service}/aws4_request");
+    let head = vec![("authorization".to_owned(), scope), ("host".to_owned(), server.to_owned())];
+    let (path, body) = action.split_once('?').map_or((action, ""), |(path, body)| (path, body));
+    let request = Request { method: "GET".to_owned(), path: path.to_owned(), head, body: Vec::new() };
+    if body.is_empty() { request } else { query(&request, body) }
 }
 
 /// A request as moto understands it: it has no filter of endpoints by their ids, and answers 500. Without the filter it
