@@ -278,6 +278,20 @@ async fn what_somebody_else_made_under_the_same_name_is_left_alone() {
 }
 
 #[tokio::test]
+async fn what_failed_and_could_not_be_deleted_is_not_forgotten() {
+    let world = World::new(11);
+    let part = "aws/network/core/subnet-data-a";
+    let message = "it did not stabilise".to_owned();
+    world.cloud.fail(Fault::new(creating(part), FaultKind::ProvisioningFailed { message }));
+    let error = world.place(small(), "first").converge().await.unwrap_err();
+    assert_eq!((error.code(), error.address()), (Code::ProvisioningFailed, Some(&address(part))), "{error}");
+    world.cloud.fail(Fault::new(On::Address(address(part), Verb::Delete), FaultKind::PermissionDenied));
+    let error = world.place(small(), "second").converge().await.unwrap_err();
+    assert_eq!((error.code(), error.address()), (Code::PermissionDenied, Some(&address(part))), "{error}");
+    finish(&world).await;
+}
+
+#[tokio::test]
 async fn what_bears_no_marks_belongs_to_its_parent() {
     let made = World::new(11);
     made.place(small(), "elsewhere").converge().await.unwrap();

@@ -58,7 +58,11 @@ impl Run<'_> {
         // this run or before.
         let op = &self.ops[index];
         let begun = op.rest.is_some() || op.doubt.is_some() || self.begun.contains(&operation.slot);
-        let earlier = operation.verb == Verb::Create && begun;
+        let earlier = match operation.verb {
+            Verb::Create => begun,
+            // What an earlier run made in part is led to by this intent alone.
+            _ => !self.session.state().is_held(&operation.slot),
+        };
         if self.ops[index].intended {
             self.outbox.push(Record::Failed {
                 slot: operation.slot.clone(),

@@ -328,6 +328,12 @@ impl State {
         Ok(())
     }
 
+    /// Whether something leads to this object beside an intent: it is the one of its address, or was and is to be deleted.
+    pub(crate) fn is_held(&self, slot: &Slot) -> bool {
+        let current = self.resources.get(&slot.address).is_some_and(|held| held.generation == slot.generation);
+        current || self.deposed.contains_key(slot)
+    }
+
     /// The next generation of an address: larger than any that was ever used there.
     #[must_use]
     pub fn next_generation(&self, address: &Address) -> u32 {
