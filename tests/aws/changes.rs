@@ -13,7 +13,7 @@ use landfall::units::Date;
 use landfall::{Code, list, map, properties};
 
 use crate::common::consented;
-use crate::world::{World, at_once};
+use crate::world::{World, at_once, converge, is_whole, troubles};
 
 /// An object that is changed and replaced.
 struct Row {
@@ -141,13 +141,13 @@ impl Group {
         let rows = (self.rows)();
         let engine = self.engine(&world, Stage::First).await;
         converge(&world, &engine).await;
-        is_whole(&engine).await;
+        stands_once(&engine).await;
 
         let engine = self.engine(&world, Stage::Changed).await;
         let calls = world.proxy.calls().len();
         self.is_changed_in_place(&engine, &rows).await;
         converge(&world, &engine).await;
-        is_whole(&engine).await;
+        stands_once(&engine).await;
         for row in &rows {
             let again = world.proxy.calls()[calls..].iter().any(|call| call.action == row.calls.1);
             assert!(!again, "{} is changed where it is", row.type_name);
@@ -157,7 +157,7 @@ impl Group {
         let engine = self.engine(&world, Stage::Replaced).await;
         let calls = world.proxy.calls().len();
         self.is_replaced(&world, &engine, &rows).await;
-        is_whole(&engine).await;
+        stands_once(&engine).await;
         let after = held(&engine, &rows).await;
         for row in &rows {
             let order: Vec<String> = world.proxy.calls()[calls..].iter().map(|call| call.action.clone()).collect();
@@ -255,23 +255,8 @@ fn tags_of(of: &ResourceType) -> impl Iterator<Item = &'static str> {
     property.into_iter()
 }
 
-async fn converge(world: &World, engine: &Engine) {
-    let calls = world.proxy.calls().len();
-    troubles(world, calls, engine.converge().await);
-}
-
-/// Fails with every problem, and with every call that did not go well.
-fn troubles<T>(world: &World, before: usize, result: Result<T>) {
-    let Err(error) = result else { return };
-    let calls = world.proxy.calls();
-    let bad = calls[before..].iter().filter(|call| call.status.is_none_or(|status| status >= 400));
-    let problems: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
-    panic!("{problems:#?} {:#?}", bad.collect::<Vec<_>>());
-}
-
-async fn is_whole(engine: &Engine) {
-    let plan = engine.plan(Mode::Converge).await.unwrap();
-    assert!(plan.is_empty(), "{}", plan.details(Style::Plain));
+async fn stands_once(engine: &Engine) {
+    is_whole(engine).await;
     let census = engine.census().await.unwrap();
     let mut addresses: Vec<_> = census.iter().map(|found| found.marks.address.clone()).collect();
     addresses.sort();

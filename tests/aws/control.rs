@@ -15,7 +15,7 @@ use landfall::{Code, list, map, properties};
 
 use crate::common::consented;
 use crate::proxy::Kind;
-use crate::world::{World, at_once};
+use crate::world::{World, at_once, key_policy};
 
 const QUEUE: &str = "AWS::SQS::Queue";
 
@@ -40,16 +40,7 @@ fn alone(stack: &'static str, properties: Properties) -> impl Fn() -> PlatformBu
 /// A queue, a topic and an alarm among a key and a log group of ours; later the queue is another one in two properties.
 fn declare(later: bool) -> PlatformBuilder {
     let mut platform = Platform::builder("control", "test", Aws::new("eu-west-1"));
-    let policy = map! {
-        "Version" => "2012-10-17",
-        "Statement" => list![map! {
-            "Effect" => "Allow",
-            "Principal" => map! { "AWS" => "arn:aws:iam::123456789012:root" },
-            "Action" => "kms:*",
-            "Resource" => "*",
-        }],
-    };
-    platform.native("key", "AWS::KMS::Key", properties! { "Description" => "queues", "KeyPolicy" => policy });
+    platform.native("key", "AWS::KMS::Key", properties! { "Description" => "queues", "KeyPolicy" => key_policy() });
     platform.native("group", "AWS::Logs::LogGroup", properties! { "LogGroupName" => "/control/group" });
     let mut queue = queue("control-jobs");
     queue.insert("KmsMasterKeyId".to_owned(), of("key", "Arn"));

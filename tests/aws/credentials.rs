@@ -12,11 +12,11 @@ use futures_util::future::join_all;
 use landfall::aws::live::{Connection, Options};
 use landfall::prelude::*;
 use landfall::sim::Moment;
-use landfall::{Code, list, map, properties};
+use landfall::{Code, properties};
 
 use crate::proxy::{Arrived, Kind, Proxy};
 use crate::servers::Servers;
-use crate::world::{World, connected, place, server};
+use crate::world::{World, connected, key_policy, place, server};
 
 const STS: &str = "GetCallerIdentity";
 
@@ -68,16 +68,7 @@ async fn connect(proxy: &Proxy) -> Connection {
 fn declare(name: &'static str) -> impl Fn() -> PlatformBuilder {
     move || {
         let mut platform = Platform::builder(name, "test", Aws::new("eu-west-1"));
-        let policy = map! {
-            "Version" => "2012-10-17",
-            "Statement" => list![map! {
-                "Effect" => "Allow",
-                "Principal" => map! { "AWS" => "arn:aws:iam::123456789012:root" },
-                "Action" => "kms:*",
-                "Resource" => "*",
-            }],
-        };
-        platform.native("key", "AWS::KMS::Key", properties! { "Description" => name, "KeyPolicy" => policy });
+        platform.native("key", "AWS::KMS::Key", properties! { "Description" => name, "KeyPolicy" => key_policy() });
         for group in ["one", "two"] {
             let properties = properties! { "LogGroupName" => format!("/{name}/{group}"), "RetentionInDays" => 30 };
             platform.native(group, "AWS::Logs::LogGroup", properties);

@@ -12,7 +12,7 @@ use landfall::resource::{Address, TagStyle, Value};
 use landfall::units::Date;
 
 use crate::common::{consented, inferloop};
-use crate::world::{World, at_once};
+use crate::world::{World, at_once, converge, is_whole, troubles};
 
 /// What of the platform is declared otherwise than in the example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -300,23 +300,4 @@ fn few_calls_are_asked(counted: &BTreeMap<String, usize>, graph: &Graph) {
     let objects = graph.iter().filter(|one| one.type_name.starts_with("AWS::")).count();
     let total: usize = counted.values().sum();
     assert_eq!((objects, total), (110, 115), "as docs/aws.md says: {counted:#?}");
-}
-
-async fn converge(world: &World, platform: &Engine) {
-    let before = world.proxy.calls().len();
-    troubles(world, before, platform.converge().await);
-}
-
-/// Fails with every problem, and with every call that did not go well.
-fn troubles<T>(world: &World, before: usize, result: Result<T>) {
-    let Err(error) = result else { return };
-    let calls = world.proxy.calls();
-    let bad = calls[before..].iter().filter(|call| call.status.is_none_or(|status| status >= 400));
-    let problems: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
-    panic!("{problems:#?} {:#?}", bad.collect::<Vec<_>>());
-}
-
-async fn is_whole(platform: &Engine) {
-    let plan = platform.plan(Mode::Converge).await.unwrap();
-    assert!(plan.is_empty(), "{}", plan.details(Style::Plain));
 }

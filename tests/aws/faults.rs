@@ -6,26 +6,17 @@ use landfall::apply::Engine;
 use landfall::error::CloudAnswer;
 use landfall::event::EventKind;
 use landfall::prelude::*;
-use landfall::{Code, list, map, properties};
+use landfall::{Code, properties};
 
 use crate::proxy::Kind;
 use crate::replica::{Orders, Place, declare as network};
-use crate::world::World;
+use crate::world::{World, key_policy};
 
 /// A key, its alias and two log groups.
 fn declare(name: &'static str) -> impl Fn() -> PlatformBuilder {
     move || {
         let mut platform = Platform::builder(name, "test", Aws::new("eu-west-1"));
-        let policy = map! {
-            "Version" => "2012-10-17",
-            "Statement" => list![map! {
-                "Effect" => "Allow",
-                "Principal" => map! { "AWS" => "arn:aws:iam::123456789012:root" },
-                "Action" => "kms:*",
-                "Resource" => "*",
-            }],
-        };
-        let key = properties! { "Description" => name, "EnableKeyRotation" => true, "KeyPolicy" => policy };
+        let key = properties! { "Description" => name, "EnableKeyRotation" => true, "KeyPolicy" => key_policy() };
         platform.native("key", "AWS::KMS::Key", key);
         for group in ["one", "two"] {
             let properties = properties! { "LogGroupName" => format!("/{name}/{group}"), "RetentionInDays" => 30 };

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use landfall::apply::Engine;
-use landfall::plan::{Mode, Style};
 use landfall::prelude::*;
 use landfall::resource::{Address, Properties, Reference, Value};
 use landfall::units::Date;
@@ -12,7 +11,7 @@ use landfall::{Code, map, properties};
 
 use crate::proxy::Proxy;
 use crate::updates::End;
-use crate::world::{World, at_once};
+use crate::world::{World, at_once, is_whole};
 
 /// What is declared otherwise from one time to the next.
 #[derive(Clone, Copy)]
@@ -85,11 +84,6 @@ async fn engine(world: &World, holder: &str, declare: impl Fn() -> PlatformBuild
     let platform = crate::world::place(declare, connection, ledger, holder);
     let setup = platform.engine().setup();
     at_once(setup, &setup.drivers)
-}
-
-async fn is_whole(engine: &Engine) {
-    let plan = engine.plan(Mode::Converge).await.unwrap();
-    assert!(plan.is_empty(), "{}", plan.details(Style::Plain));
 }
 
 /// The properties of an object as the cloud shows them.

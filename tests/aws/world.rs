@@ -10,8 +10,10 @@ use landfall::Code;
 use landfall::apply::{Cancel, Engine, Limits, Setup};
 use landfall::aws::live::{Connection, Options};
 use landfall::driver::Drivers;
+use landfall::plan::{Mode, Style};
 use landfall::prelude::*;
-use landfall::resource::{Catalog, ResourceType, Usual};
+use landfall::resource::{Catalog, ResourceType, Usual, Value};
+use landfall::{list, map};
 
 use crate::others::Beside;
 use crate::proxy::Proxy;
@@ -139,4 +141,37 @@ pub(crate) fn at_once(setup: &Setup, drivers: &Arc<dyn Drivers>) -> Engine {
         secrets: setup.secrets.clone(),
         options: setup.options.clone(),
     })
+}
+
+pub(crate) async fn converge(world: &World, engine: &Engine) {
+    let before = world.proxy.calls().len();
+    troubles(world, before, engine.converge().await);
+}
+
+/// Fails with every problem, and with every call since `before` that did not go well.
+pub(crate) fn troubles<T>(world: &World, before: usize, result: Result<T>) {
+    let Err(error) = result else { return };
+    let calls = world.proxy.calls();
+    let bad = calls[before..].iter().filter(|call| call.status.is_none_or(|status| status >= 400));
+    let problems: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
+    panic!("{problems:#?} {:#?}", bad.collect::<Vec<_>>());
+}
+
+/// The next plan is empty.
+pub(crate) async fn is_whole(engine: &Engine) {
+    let plan = engine.plan(Mode::Converge).await.unwrap();
+    assert!(plan.is_empty(), "{}", plan.details(Style::Plain));
+}
+
+/// A policy by which the account may do everything with a key.
+pub(crate) fn key_policy() -> Value {
+    map! {
+        "Version" => "2012-10-17",
+        "Statement" => list![map! {
+            "Effect" => "Allow",
+            "Principal" => map! { "AWS" => "arn:aws:iam::123456789012:root" },
+            "Action" => "kms:*",
+            "Resource" => "*",
+        }],
+    }
 }
