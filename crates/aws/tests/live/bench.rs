@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_smithy_http_client::Builder;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use landfall_aws::Aws;
 use landfall_aws::live::{Connection, Options};
 use landfall_core::cloud::Cloud as _;
@@ -67,6 +69,11 @@ impl Made {
             .cloned()
             .unwrap_or_else(|| panic!("{} has no {name}: {:?}", self.of.name, self.outputs))
     }
+}
+
+/// How the SDK reaches a server of these tests when they ask it themselves: without looking for a proxy in the environment.
+pub(crate) fn directly() -> SharedHttpClient {
+    Builder::new().build_http()
 }
 
 /// A connection to a server that other tests may keep busy for longer than STS may take to answer.

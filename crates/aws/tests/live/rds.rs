@@ -11,12 +11,13 @@ use landfall_core::driver::Drivers as _;
 use landfall_core::resource::Properties;
 use landfall_core::{Code, map, properties};
 
-use crate::bench::{Bench, Made};
+use crate::bench::{Bench, Made, directly};
 
 /// The subnets that a server (by its variable) has from the start.
 pub(crate) async fn subnets(variable: &str) -> Vec<String> {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
+        .http_client(directly())
         .region(Region::new("eu-west-1"))
         .endpoint_url(crate::bench::server(variable).unwrap())
         .credentials_provider(Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test"))

@@ -9,7 +9,7 @@ use landfall_core::secret::Secret;
 use landfall_core::{Code, map, properties};
 use secrecy::SecretString;
 
-use crate::bench::{Bench, server};
+use crate::bench::{Bench, directly, server};
 
 fn drawn(name: &str) -> landfall_core::resource::Properties {
     properties! {
@@ -29,6 +29,7 @@ fn given(value: &str) -> Value {
 async fn held(id: &str) -> String {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
+        .http_client(directly())
         .region(Region::new("eu-west-1"))
         .endpoint_url(server("LANDFALL_TEST_MOTO").unwrap())
         .credentials_provider(Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test"))
