@@ -193,6 +193,19 @@ async fn a_lost_answer_makes_no_second_object() {
     }
 }
 
+#[tokio::test]
+async fn each_lost_answer_is_waited_for() {
+    let key = "aws/bucket/files/key";
+    for seed in 1..=8 {
+        let world = World::new(seed);
+        for acted in [false, true] {
+            world.cloud.fail(Fault::new(creating(key), FaultKind::OutcomeUnknown { acted }));
+        }
+        finish(&world).await;
+        assert_eq!(creates(&world, key), 2, "seed {seed}: the first did not act, and the second did");
+    }
+}
+
 /// What is in the cloud, without what was only said to be absent: that a property is false and that there is none is the same.
 fn shown(world: &World) -> Content {
     let mut content = world.content();
@@ -289,6 +302,20 @@ async fn what_failed_and_could_not_be_deleted_is_not_forgotten() {
     let error = world.place(small(), "second").converge().await.unwrap_err();
     assert_eq!((error.code(), error.address()), (Code::PermissionDenied, Some(&address(part))), "{error}");
     finish(&world).await;
+}
+
+#[tokio::test]
+async fn what_failed_and_is_seen_late_is_made_anew_all_the_same() {
+    // It is made last, so that the next run looks for it at once.
+    let route = wanted().into_iter().find(|address| address.contains("/route-private-")).unwrap();
+    for seed in 1..=8 {
+        let world = World::new(seed);
+        let message = "it did not stabilise".to_owned();
+        world.cloud.fail(Fault::new(creating(&route), FaultKind::ProvisioningFailed { message }));
+        let error = world.place(small(), "first").converge().await.unwrap_err();
+        assert_eq!((error.code(), error.address()), (Code::ProvisioningFailed, Some(&address(&route))), "{error}");
+        finish(&world).await;
+    }
 }
 
 #[tokio::test]

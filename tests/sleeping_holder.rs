@@ -5,10 +5,11 @@ mod common;
 
 use std::time::Duration;
 
-use common::{MOMENTS, World};
+use common::{MOMENTS, World, small};
 use futures_util::future::join;
 use landfall::prelude::*;
-use landfall::sim::{Moment, SimCloud};
+use landfall::resource::{Address, Verb};
+use landfall::sim::{Fault, FaultKind, Moment, On, SimCloud};
 use landfall::units::Date;
 
 const PAUSE: Duration = Duration::from_secs(600);
@@ -113,4 +114,34 @@ async fn what_a_sleeper_made_a_second_time_is_removed_by_itself() {
     assert_eq!(creates.len(), 2, "both made a key");
     let keys = world.cloud.objects().into_iter().filter(|object| object.type_name == "AWS::KMS::Key").count();
     assert_eq!(keys, 1, "the one that nothing refers to is gone");
+}
+
+/// Converges on a host of its own with a create whose answer is lost. Gives the calls that looked for the object.
+async fn looks(world: &World, asleep_at: Option<u64>) -> Vec<u64> {
+    let subnet: Address = "aws/network/core/subnet-data-a".parse().unwrap();
+    let lost = FaultKind::OutcomeUnknown { acted: true };
+    world.cloud.fail(Fault::new(On::Address(subnet.clone(), Verb::Create), lost));
+    let host = world.cloud.host("alone");
+    if let Some(call) = asleep_at {
+        host.pause_at(call, Moment::Acted, PAUSE);
+    }
+    let mut platform = small();
+    platform.simulate(&host).ledger(host.ledger()).holder("alone");
+    host.run(platform.build().unwrap().converge()).await.unwrap().unwrap();
+    let log = world.cloud.log();
+    let looks = log.iter().filter(|call| call.name == "observe" && call.address.as_ref() == Some(&subnet));
+    looks.map(|call| call.number).collect()
+}
+
+#[tokio::test]
+async fn an_answer_is_as_old_as_its_question() {
+    let mut tried = 0;
+    for seed in 1..=4 {
+        for look in looks(&World::new(seed), None).await {
+            // It sleeps between the cloud's answer, that there is nothing yet, and what follows from it.
+            looks(&World::new(seed), Some(look)).await;
+            tried += 1;
+        }
+    }
+    assert!(tried > 8, "some looks come too early: {tried}");
 }

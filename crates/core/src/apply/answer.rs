@@ -48,7 +48,7 @@ impl Run<'_> {
     /// Whether an object of the ledger that is not to be seen now is gone.
     fn is_proof(&self, index: usize) -> bool {
         let of = self.setup.catalog.get(&self.plan.operations[index].type_name);
-        let passed = self.setup.clock.now().saturating_sub(self.began);
+        let passed = self.ops[index].asked.saturating_sub(self.began);
         of.is_ok_and(|of| of.lag.is_zero() || passed > absence(of.lag + self.setup.options.call_timeout))
     }
 
@@ -130,6 +130,7 @@ impl Run<'_> {
         let now = self.setup.clock.now();
         if error.code() == Code::AlreadyExists && verb == Verb::Create {
             self.ops[index].doubt.get_or_insert(now);
+            self.ops[index].unseen.get_or_insert(now);
             self.ops[index].refusal = Some(error);
             return self.look_at(index, Purpose::Exists);
         }
@@ -139,6 +140,7 @@ impl Run<'_> {
         let error = if unknown_parent { error.retry(Retry::Unknown).leaves(Remains::Unknown) } else { error };
         if error.retry_class() == Retry::Unknown && verb != Verb::Update {
             let since = now.saturating_sub(*self.ops[index].doubt.get_or_insert(now));
+            self.ops[index].unseen.get_or_insert(now);
             if unknown_parent && since > PATIENCE {
                 return self.fail(index, error);
             }
@@ -227,12 +229,21 @@ impl Run<'_> {
         match seen.health {
             Health::Deleting => self.not_yet(index, "an older object of this name is being deleted"),
             Health::Failed(reason) => {
-                let error = Error::new(
-                    Code::ProvisioningFailed,
-                    format!("it exists and has failed: {}", self.setup.scrub(&reason)),
-                )
-                .leaves(Remains::Something)
-                .hint("remove the declaration or the object, converge, and declare it again");
+                let reason = self.setup.scrub(&reason);
+                if operation.verb == Verb::Create && self.begun.contains(&operation.slot) {
+                    let message = format!("what an earlier run began is there, and has failed: {reason}");
+                    let error = Error::new(Code::StalePlan, message)
+                        .leaves(Remains::Something)
+                        .hint("plan again: it is deleted and made anew");
+                    return self.give_up(index, error);
+                }
+                let hint = match operation.verb {
+                    Verb::Create => "run converge again: it is deleted and made anew",
+                    _ => "remove the declaration or the object, converge, and declare it again",
+                };
+                let error = Error::new(Code::ProvisioningFailed, format!("it exists and has failed: {reason}"))
+                    .leaves(Remains::Something)
+                    .hint(hint);
                 self.fail(index, error);
             }
             health => {
@@ -292,7 +303,8 @@ impl Run<'_> {
         let Ok(of) = self.setup.catalog.get(&operation.type_name) else { return };
         let lag = absence(of.lag + self.setup.options.call_timeout);
         let op = &mut self.ops[index];
-        let since = now.saturating_sub(*op.doubt.get_or_insert(now));
+        op.doubt.get_or_insert(now);
+        let since = op.asked.saturating_sub(*op.unseen.get_or_insert(now));
         match purpose {
             Purpose::Doubt if of.identity != IdentityClass::Tagged || since > lag => {
                 op.phase = Phase::Ready;

@@ -304,7 +304,12 @@ impl Engine {
             drop((scene, seen));
             plan.check_consents()?;
             let made = engine.make(session, &plan, suspect).await?;
-            report.add(made);
+            // What the first look missed, the next one sees.
+            let stale = made.is_stale() && round < ROUNDS;
+            report.add(if stale { made } else { made.into_result()? });
+            if stale {
+                continue;
+            }
             // What may have been made twice is counted, and the surplus removed, before anybody relies on it.
             if !std::mem::take(&mut report.doubted) || round == ROUNDS {
                 return engine.conclude(session, &plan, report).await;
@@ -324,11 +329,11 @@ impl Engine {
         }
         let types = plan.operations.iter().map(|operation| operation.type_name.as_str());
         let engine = self.knowing(session.state().types().chain(types));
-        let report = engine.make(session, plan, &mut Suspect::Nothing).await?;
+        let report = engine.make(session, plan, &mut Suspect::Nothing).await?.into_result()?;
         engine.conclude(session, plan, report).await
     }
 
-    /// Makes the changes of a plan.
+    /// Makes the changes of a plan. The report says which of them failed.
     async fn make(&self, session: &mut Session, plan: &Plan, suspect: &mut Suspect) -> Result<Report> {
         let usually = plan.usual.typical;
         self.tell(&EventKind::Planned { changes: counted(&plan.counts()), unchanged: plan.unchanged, usually });
@@ -354,7 +359,7 @@ impl Engine {
                 *suspect = Suspect::Nothing;
             }
         }
-        report.into_result()
+        Ok(report)
     }
 
     /// Whether the lease is still there to write with, and the caller has time for it.

@@ -51,6 +51,12 @@ impl Report {
         self.doubted = later.doubted;
     }
 
+    /// Whether nothing failed but what the cloud turned out to hold when the plan was carried out.
+    pub(super) fn is_stale(&self) -> bool {
+        let mut failures = self.failures.iter();
+        self.stopped.is_none() && !self.failures.is_empty() && failures.all(|one| one.error.code() == Code::StalePlan)
+    }
+
     /// The report itself when everything was done.
     ///
     /// # Errors

@@ -90,6 +90,10 @@ pub(super) struct Op {
     pub(super) began: Duration,
     /// Since when it is in doubt whether a call acted.
     pub(super) doubt: Option<Duration>,
+    /// Since when, after the last call, it has been looked for and not seen.
+    pub(super) unseen: Option<Duration>,
+    /// When the cloud was last asked for it. An answer says how things were then, however late it is heard.
+    pub(super) asked: Duration,
     /// With what words a create was refused because something is there already.
     pub(super) refusal: Option<Error>,
     /// What is still to be set by an update, when the object is there and not all of it was done.
@@ -171,6 +175,8 @@ impl<'a> Run<'a> {
                 attempt: 0,
                 began: Duration::ZERO,
                 doubt: None,
+                unseen: None,
+                asked: Duration::ZERO,
                 refusal: None,
                 rest: None,
             });

@@ -231,6 +231,8 @@ impl Run<'_> {
         }
         op.phase = Phase::InFlight;
         op.called = true;
+        // What this call makes may be out of sight for as long as what the last one made.
+        op.unseen = None;
         self.report.mutations += 1;
         let (verb, changed) = match &op.rest {
             Some(rest) => (Verb::Update, rest),
@@ -248,6 +250,9 @@ impl Run<'_> {
         // A page of ids costs the price of one call.
         for page in indices.chunks(100) {
             let these = page.iter().filter_map(|index| self.ops[*index].identity.clone()).collect();
+            for index in page {
+                self.ops[*index].asked = now;
+            }
             self.calls.push(call::look(&self.setup, driver.clone(), page.to_vec(), these));
         }
     }
@@ -276,6 +281,7 @@ impl Run<'_> {
         let these = indices.iter().filter_map(|index| self.ops[*index].operation.clone()).collect();
         for index in &indices {
             self.ops[*index].phase = Phase::InFlight;
+            self.ops[*index].asked = now;
         }
         self.calls.push(call::poll(&self.setup, driver, indices, these));
     }
