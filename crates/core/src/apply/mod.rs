@@ -21,6 +21,7 @@ mod cancel;
 mod converge;
 mod end;
 mod history;
+mod lease;
 mod limits;
 mod look;
 mod preflight;

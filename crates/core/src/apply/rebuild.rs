@@ -19,7 +19,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::converge::{Engine, Until};
+use super::converge::Engine;
+use super::lease::Until;
 use crate::driver::{Found, Health, Observation, Observed, Reader, output};
 use crate::graph::{Expanded, Move};
 use crate::ledger::{Former, Intent, Record, Session, Slot};

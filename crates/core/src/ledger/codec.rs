@@ -43,7 +43,9 @@ pub(super) fn encode(entry: &Entry) -> Result<Bytes> {
 /// [`Code::LedgerDamaged`], [`Code::LedgerNewer`], [`Code::LedgerForeign`].
 pub(super) fn decode(bytes: &[u8], stack: &StackId, number: u64) -> Result<Entry> {
     let body = body(bytes, number)?;
-    let entry: Entry = serde_json::from_slice(body).map_err(|error| unreadable(body, number, error))?;
+    // Text that is known to be UTF-8 is read faster than bytes.
+    let text = std::str::from_utf8(body).map_err(|error| damaged(number, "it is not UTF-8").because(error))?;
+    let entry: Entry = serde_json::from_str(text).map_err(|error| unreadable(body, number, error))?;
     same_stack(&entry, stack)?;
     if entry.number != number {
         return Err(damaged(number, format!("it says it is entry: {}", entry.number)));

@@ -9,13 +9,13 @@ use crate::{Code, Error, Result};
 
 /// Native types by name. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Catalog(Arc<BTreeMap<Cow<'static, str>, ResourceType>>);
+pub struct Catalog(Arc<BTreeMap<Cow<'static, str>, Arc<ResourceType>>>);
 
 impl Catalog {
     /// A catalogue of these types; of two with the same name the later one stays.
     #[must_use]
     pub fn new(types: impl IntoIterator<Item = ResourceType>) -> Self {
-        Self(Arc::new(types.into_iter().map(|of| (of.name.clone(), of)).collect()))
+        Self(Arc::new(types.into_iter().map(|of| (of.name.clone(), Arc::new(of))).collect()))
     }
 
     /// The same catalogue, and for each name without an entry a generic one: CloudFormation names
@@ -30,17 +30,15 @@ impl Catalog {
         let mut types = (*self.0).clone();
         for name in missing {
             let name: Cow<'static, str> = name.to_owned().into();
-            types.insert(
-                name.clone(),
-                ResourceType {
-                    name,
-                    api: Api::Aws,
-                    identity: IdentityClass::Token,
-                    tags: TagStyle::List("Tags"),
-                    holds_data: true,
-                    ..ResourceType::DEFAULT
-                },
-            );
+            let generic = ResourceType {
+                name: name.clone(),
+                api: Api::Aws,
+                identity: IdentityClass::Token,
+                tags: TagStyle::List("Tags"),
+                holds_data: true,
+                ..ResourceType::DEFAULT
+            };
+            types.insert(name, Arc::new(generic));
         }
         Self(Arc::new(types))
     }
@@ -50,7 +48,7 @@ impl Catalog {
     /// # Errors
     /// [`Code::UnknownType`] when there is none.
     pub fn get(&self, name: &str) -> Result<&ResourceType> {
-        self.0.get(name).ok_or_else(|| {
+        self.0.get(name).map(AsRef::as_ref).ok_or_else(|| {
             Error::new(Code::UnknownType, format!("the native type is in no catalogue: {name}"))
                 .hint("use a name of the cloud's published schema, such as AWS::SNS::Topic")
         })
@@ -58,6 +56,6 @@ impl Catalog {
 
     /// All types, by name.
     pub fn iter(&self) -> impl Iterator<Item = &ResourceType> {
-        self.0.values()
+        self.0.values().map(AsRef::as_ref)
     }
 }
