@@ -13,7 +13,7 @@ use landfall::apply::Urgency;
 use landfall::clock::drive;
 use landfall::prelude::*;
 use landfall::resource::{Address, Properties, Value, Verb};
-use landfall::sim::{Fault, FaultKind, Moment, On};
+use landfall::sim::{Chaos, Fault, FaultKind, Moment, On};
 
 const NAT: &str = "aws/network/core/nat-a";
 const BUCKET: &str = "aws/bucket/files/bucket";
@@ -203,6 +203,22 @@ async fn each_lost_answer_is_waited_for() {
         }
         finish(&world).await;
         assert_eq!(creates(&world, key), 2, "seed {seed}: the first did not act, and the second did");
+    }
+}
+
+#[tokio::test]
+async fn what_an_index_of_tags_hides_for_long_is_counted_before_it_is_relied_on() {
+    for seed in 1..=8 {
+        let world = World::new(seed);
+        world.cloud.set_chaos(Chaos { index_lag: Duration::from_secs(119), ..Chaos::NONE });
+        world.cloud.fail(Fault::new(creating(CLASSES[3]), FaultKind::OutcomeUnknown { acted: true }));
+        let mut platform = Platform::builder("small", "dev", Aws::new("eu-west-1"));
+        // Nothing that takes so long that the index knows all by then.
+        platform.network("core", NetworkSpec::new("10.30.0.0/16".parse().unwrap()).zones(2).nat(Nat::None));
+        let platform = world.place(platform, "first");
+        platform.converge().await.unwrap();
+        world.content();
+        world.check_census(&platform).await;
     }
 }
 

@@ -93,7 +93,7 @@ pub(crate) async fn connect(url: &url::Url) -> Connection {
 
 /// A connection to a server that other tests may keep busy for longer than STS may take to answer.
 pub(crate) async fn connected(region: &str, options: &Options) -> Connection {
-    for _ in 0..10 {
+    for _ in 0..100 {
         match Aws::new(region).connect(options.clone()).await {
             Err(error) if error.code() == Code::Unavailable => {}
             connection => return connection.unwrap(),

@@ -154,7 +154,6 @@ impl Schedule {
             self.destroying(&mut tally).await?;
             self.settled();
         }
-        let platform = self.place(&last, self.second, "destroyer");
         let plan = last.run(platform.plan_destroy()).await.unwrap().map_err(|error| format!("destroy: {error:?}"))?;
         let plan = super::consented(plan);
         last.run(platform.destroy(plan)).await.unwrap().map_err(|error| format!("destroy: {error:?}"))?;
@@ -257,10 +256,10 @@ impl Schedule {
     /// may be there once more.
     async fn at_most_one(&self, tally: &mut Tally) -> Result<(), String> {
         let reader = self.cloud.host("reader");
-        let platform = self.place(&reader, self.second, "reader");
-        let state = reader.run(platform.engine().state()).await.unwrap().map_err(|error| format!("I6: {error:?}"))?;
+        let (ledger, stack) = (reader.ledger(), landfall::resource::StackId::new("schedule", "dev"));
+        let loaded = reader.run(ledger.load(&stack)).await.unwrap().map_err(|error| format!("I6: {error:?}"))?;
         let mut led = BTreeMap::new();
-        for (slot, _) in state.all() {
+        for (slot, _) in loaded.state.all() {
             *led.entry(slot.address).or_insert(0) += 1;
         }
         for object in self.cloud.objects() {
@@ -270,7 +269,8 @@ impl Schedule {
             if *left >= 0 {
                 continue;
             }
-            let of = platform.catalog().get(&object.type_name);
+            let reader = self.place(&reader, self.second, "reader");
+            let of = reader.catalog().get(&object.type_name);
             if !of.is_ok_and(|of| of.identity == landfall::resource::IdentityClass::Tagged) {
                 return Err(format!("I2: the ledger does not lead to {} at {address}", object.id));
             }

@@ -74,6 +74,8 @@ enum Suspect {
     LateCalls,
 }
 
+/// How long an index of tags may not know a new object, where the cloud says nothing of it.
+const INDEX_LAG: Duration = Duration::from_secs(120);
 /// How often one converge counts the cloud again after creates whose answers were lost.
 const ROUNDS: u32 = 3;
 
@@ -306,6 +308,10 @@ impl Engine {
             if !std::mem::take(&mut report.doubted) || round == ROUNDS {
                 return engine.conclude(session, &plan, report).await;
             }
+            if let Some(repeated) = report.repeated {
+                let shown = repeated + self.longest_doubt();
+                self.rest(shown.saturating_sub(self.setup.clock.now()), &mut Some(session)).await?;
+            }
         }
         Err(Error::internal("rounds without an end"))
     }
@@ -453,11 +459,11 @@ impl Engine {
         }
     }
 
-    /// How long a call may be on its way, and what it made out of sight.
+    /// How long a call may be on its way, and what it made out of sight of a search by tags.
     fn longest_doubt(&self) -> Duration {
         let lags = self.setup.expanded.graph.iter().filter_map(|resource| {
             let of = self.setup.catalog.get(&resource.type_name).ok()?;
-            (of.identity == IdentityClass::Tagged).then_some(of.lag)
+            (of.identity == IdentityClass::Tagged && !of.lag.is_zero()).then(|| of.lag.max(INDEX_LAG))
         });
         absence(lags.max().unwrap_or_default() + self.setup.options.call_timeout)
     }

@@ -158,8 +158,11 @@ impl Run<'_> {
                 _ if op.called => self.report.abandoned.push(address),
                 _ => self.report.not_started.push(address),
             }
-            let unclear = op.doubt.is_some() || (op.called && op.phase != Phase::Ended);
-            self.report.doubted |= unclear && operation.verb == Verb::Create && self.is_tagged(&operation.type_name);
+            if operation.verb == Verb::Create && self.is_tagged(&operation.type_name) {
+                let unclear = op.doubt.is_some() || (op.called && op.phase != Phase::Ended);
+                self.report.doubted |= unclear || op.repeated.is_some();
+                self.report.repeated = self.report.repeated.max(op.repeated);
+            }
         }
         if self.cancelled.is_some() && self.report.stopped.is_none() {
             let error = Error::new(Code::Cancelled, "the caller asked to stop").hint("run converge again to continue");

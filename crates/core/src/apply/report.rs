@@ -27,6 +27,8 @@ pub struct Report {
     pub took: Duration,
     /// Whether an object that has only tags may have been made twice, or may come to be after all.
     pub(super) doubted: bool,
+    /// When such an object was last made although an earlier call may have made it.
+    pub(super) repeated: Option<Duration>,
     /// Why everything stopped, when it did: the ledger or the lease was lost, or the caller asked.
     pub stopped: Option<Error>,
 }
@@ -49,6 +51,7 @@ impl Report {
         self.mutations += later.mutations;
         self.took += later.took;
         self.doubted = later.doubted;
+        self.repeated = later.repeated;
     }
 
     /// Whether nothing failed but what the cloud turned out to hold when the plan was carried out.

@@ -94,6 +94,8 @@ pub(super) struct Op {
     pub(super) unseen: Option<Duration>,
     /// When the cloud was last asked for it. An answer says how things were then, however late it is heard.
     pub(super) asked: Duration,
+    /// When it was last called although an earlier call may have made it.
+    pub(super) repeated: Option<Duration>,
     /// With what words a create was refused because something is there already.
     pub(super) refusal: Option<Error>,
     /// What is still to be set by an update, when the object is there and not all of it was done.
@@ -177,6 +179,7 @@ impl<'a> Run<'a> {
                 doubt: None,
                 unseen: None,
                 asked: Duration::ZERO,
+                repeated: None,
                 refusal: None,
                 rest: None,
             });

@@ -230,6 +230,9 @@ impl Run<'_> {
             self.setup.events.send(self.setup.clock.now(), &started);
         }
         op.phase = Phase::InFlight;
+        if operation.verb == Verb::Create && (op.doubt.is_some() || self.begun.contains(&operation.slot)) {
+            op.repeated = Some(self.setup.clock.now());
+        }
         op.called = true;
         // What this call makes may be out of sight for as long as what the last one made.
         op.unseen = None;
