@@ -277,8 +277,6 @@ impl PlatformBuilder {
     /// of it, and 10 s at most.
     pub fn time_to_live(&mut self, time: std::time::Duration) -> &mut Self {
         self.options.time_to_live = time;
-        // No call starts that could outlive the lease: with calls as long as the lease, none would start at all.
-        self.options.call_timeout = Options::new("").call_timeout.min(time / 3);
         self
     }
 

@@ -206,20 +206,48 @@ async fn each_lost_answer_is_waited_for() {
     }
 }
 
+/// A world in which an index of tags does not know new objects for long, and the first create of a network is not answered.
+fn hidden(seed: u64) -> World {
+    let world = World::new(seed);
+    world.cloud.set_chaos(Chaos { index_lag: Duration::from_secs(119), ..Chaos::NONE });
+    world.cloud.fail(Fault::new(creating(CLASSES[3]), FaultKind::OutcomeUnknown { acted: true }));
+    world
+}
+
+/// A network, and nothing that takes so long that an index of tags knows all by then.
+fn quick() -> PlatformBuilder {
+    let mut platform = Platform::builder("small", "dev", Aws::new("eu-west-1"));
+    platform.network("core", NetworkSpec::new("10.30.0.0/16".parse().unwrap()).zones(2).nat(Nat::None));
+    platform
+}
+
 #[tokio::test]
 async fn what_an_index_of_tags_hides_for_long_is_counted_before_it_is_relied_on() {
     for seed in 1..=8 {
-        let world = World::new(seed);
-        world.cloud.set_chaos(Chaos { index_lag: Duration::from_secs(119), ..Chaos::NONE });
-        world.cloud.fail(Fault::new(creating(CLASSES[3]), FaultKind::OutcomeUnknown { acted: true }));
-        let mut platform = Platform::builder("small", "dev", Aws::new("eu-west-1"));
-        // Nothing that takes so long that the index knows all by then.
-        platform.network("core", NetworkSpec::new("10.30.0.0/16".parse().unwrap()).zones(2).nat(Nat::None));
-        let platform = world.place(platform, "first");
+        let world = hidden(seed);
+        let platform = world.place(quick(), "first");
         platform.converge().await.unwrap();
         world.content();
         world.check_census(&platform).await;
     }
+}
+
+#[tokio::test]
+async fn whoever_dies_before_that_count_leaves_it_to_the_next() {
+    let clean = hidden(1);
+    clean.place(quick(), "first").converge().await.unwrap();
+    let mut deaths = 0;
+    for call in 1..=clean.cloud.calls() {
+        let world = hidden(1);
+        world.cloud.crash_at(call, Moment::Replied);
+        deaths += u32::from(world.converge_or_die(world.place(quick(), "first")).await);
+        world.cloud.restart();
+        let heir = world.place(quick(), "heir");
+        heir.converge().await.unwrap();
+        world.content();
+        world.check_census(&heir).await;
+    }
+    assert!(deaths > 50, "{deaths}");
 }
 
 /// What is in the cloud, without what was only said to be absent: that a property is false and that there is none is the same.

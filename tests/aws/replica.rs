@@ -107,7 +107,6 @@ impl Orders {
             options: Options {
                 cancel: Cancel::new(),
                 time_to_live: Duration::from_millis(self.time_to_live),
-                call_timeout: Duration::from_millis(self.time_to_live / 3),
                 ..Options::new(&self.holder)
             },
         })

@@ -306,10 +306,15 @@ impl Run<'_> {
         op.doubt.get_or_insert(now);
         let since = op.asked.saturating_sub(*op.unseen.get_or_insert(now));
         match purpose {
-            Purpose::Doubt if of.identity != IdentityClass::Tagged || since > lag => {
+            Purpose::Doubt if of.identity != IdentityClass::Tagged => {
                 op.phase = Phase::Ready;
                 if self.cancelled.is_none() {
                     self.enqueue(index);
+                }
+            }
+            Purpose::Doubt if since > lag => {
+                if self.cancelled.is_none() {
+                    self.repeat(index);
                 }
             }
             Purpose::Doubt => {

@@ -31,7 +31,7 @@ pub struct Options {
     pub holder: String,
     /// After how much time without a sign of life the lease may be taken over.
     pub time_to_live: Duration,
-    /// How long one call to the cloud may take.
+    /// How long one call to the cloud may take: a third of the time to live at most, however much is asked for.
     pub call_timeout: Duration,
     /// Asks running work to stop.
     pub cancel: Cancel,
@@ -121,7 +121,10 @@ pub struct Applied {
 impl Engine {
     /// An engine of these parts.
     #[must_use]
-    pub fn new(setup: Setup) -> Self {
+    pub fn new(mut setup: Setup) -> Self {
+        let Options { time_to_live, call_timeout, .. } = &mut setup.options;
+        // No call starts that could outlive the lease: with calls as long as the lease, none would start at all.
+        *call_timeout = (*time_to_live / 3).min(*call_timeout);
         let wanted = setup.expanded.graph.hash().into();
         Self { setup: Arc::new(setup), wanted, blueprint: None }
     }
@@ -213,7 +216,8 @@ impl Engine {
             && let Some(outputs) = self.settled(converged)
         {
             // Said once more: the newest entry is what everybody looks at first.
-            let said = Record::Converged(Box::new(converged.clone()));
+            let recheck = matches!(state.recheck, Recheck::Due | Recheck::Doubted);
+            let said = Record::Converged(Box::new(Converged { recheck, ..converged.clone() }));
             session.release(vec![said]).await?;
             return Ok(outputs);
         }
@@ -278,9 +282,7 @@ impl Engine {
         self.check_target(session.state())?;
         self.check_generation(session.state())?;
         if *suspect == Suspect::LateCalls {
-            // What this process called before it lost the lease shows by then, if it acted.
             session.commit(vec![Record::Recheck]).await?;
-            self.rest(self.longest_doubt(), &mut Some(session)).await?;
             *suspect = Suspect::Nothing;
         }
         if session.state().is_empty() && !self.count(&mut Some(session)).await?.is_empty() {
@@ -290,6 +292,10 @@ impl Engine {
         }
         let engine = self.knowing(session.state().types());
         let mut report = Report::default();
+        if session.state().recheck == Recheck::Doubted {
+            // Whoever made it may have died a moment ago.
+            report.repeated = Some(self.setup.clock.now());
+        }
         for round in 1.. {
             let scene = engine.scene(session.snapshot(), Mode::Converge)?;
             let seen = engine.look(&scene.state, Mode::Converge, Some(session)).await?;
@@ -304,14 +310,13 @@ impl Engine {
             if stale {
                 continue;
             }
+            let Some(repeated) = report.repeated.take_if(|_| round < ROUNDS) else {
+                let counted = report.repeated.is_none();
+                return engine.conclude(session, &plan, report, counted).await;
+            };
             // What may have been made twice is counted, and the surplus removed, before anybody relies on it.
-            if !std::mem::take(&mut report.doubted) || round == ROUNDS {
-                return engine.conclude(session, &plan, report).await;
-            }
-            if let Some(repeated) = report.repeated {
-                let shown = repeated + self.longest_doubt();
-                self.rest(shown.saturating_sub(self.setup.clock.now()), &mut Some(session)).await?;
-            }
+            let shown = repeated + self.longest_doubt();
+            self.rest(shown.saturating_sub(self.setup.clock.now()), &mut Some(session)).await?;
         }
         Err(Error::internal("rounds without an end"))
     }
@@ -328,7 +333,7 @@ impl Engine {
         let types = plan.operations.iter().map(|operation| operation.type_name.as_str());
         let engine = self.knowing(session.state().types().chain(types));
         let report = engine.make(session, plan, &mut Suspect::Nothing).await?.into_result()?;
-        engine.conclude(session, plan, report).await
+        engine.conclude(session, plan, report, false).await
     }
 
     /// Makes the changes of a plan. The report says which of them failed.
@@ -350,12 +355,9 @@ impl Engine {
             session.commit(first).await?;
         }
         let report = run(self.setup.clone(), session, plan).await;
-        if report.doubted {
+        // What is late has an intent that is open: whoever has the lease next looks for it.
+        if report.late && !self.may_write(&report) {
             *suspect = Suspect::LateCalls;
-            if self.may_write(&report) {
-                session.commit(vec![Record::Recheck]).await?;
-                *suspect = Suspect::Nothing;
-            }
         }
         Ok(report)
     }
@@ -366,13 +368,18 @@ impl Engine {
         kept && self.setup.options.cancel.asked() != Some(Urgency::ReturnNow)
     }
 
-    /// Writes down that everything is as the plan wanted it, and what the declarations hand out.
-    async fn conclude(&self, session: &mut Session, plan: &Plan, report: Report) -> Result<Applied> {
+    /// Writes down that everything is as the plan wanted it, and what the declarations hand out; and whether the cloud was
+    /// `counted` when an index of tags knew all that may have been made twice.
+    async fn conclude(&self, session: &mut Session, plan: &Plan, report: Report, counted: bool) -> Result<Applied> {
         if plan.graph == Graph::default().hash() {
             return Ok(Applied { outputs: None, report });
         }
         let generation = self.setup.options.generation;
-        let recheck = session.state().recheck == Recheck::Due;
+        let recheck = match session.state().recheck {
+            Recheck::Due => true,
+            Recheck::Doubted => !counted,
+            Recheck::No | Recheck::UnderWay => false,
+        };
         let state = session.state();
         let renamed = self.under(&state.former)?;
         let (outputs, specs) = match &plan.restores {

@@ -146,7 +146,7 @@ impl Run<'_> {
         }
     }
 
-    fn is_tagged(&self, type_name: &str) -> bool {
+    pub(super) fn is_tagged(&self, type_name: &str) -> bool {
         self.setup.catalog.get(type_name).is_ok_and(|of| of.identity == IdentityClass::Tagged)
     }
 
@@ -158,11 +158,9 @@ impl Run<'_> {
                 _ if op.called => self.report.abandoned.push(address),
                 _ => self.report.not_started.push(address),
             }
-            if operation.verb == Verb::Create && self.is_tagged(&operation.type_name) {
-                let unclear = op.doubt.is_some() || (op.called && op.phase != Phase::Ended);
-                self.report.doubted |= unclear || op.repeated.is_some();
-                self.report.repeated = self.report.repeated.max(op.repeated);
-            }
+            let unclear = op.called && op.phase != Phase::Ended;
+            self.report.late |= unclear && operation.verb == Verb::Create && self.is_tagged(&operation.type_name);
+            self.report.repeated = self.report.repeated.max(op.repeated);
         }
         if self.cancelled.is_some() && self.report.stopped.is_none() {
             let error = Error::new(Code::Cancelled, "the caller asked to stop").hint("run converge again to continue");

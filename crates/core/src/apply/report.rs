@@ -25,8 +25,8 @@ pub struct Report {
     pub mutations: u64,
     /// How long it took on the platform's clock.
     pub took: Duration,
-    /// Whether an object that has only tags may have been made twice, or may come to be after all.
-    pub(super) doubted: bool,
+    /// Whether a call may still make an object that has only tags.
+    pub(super) late: bool,
     /// When such an object was last made although an earlier call may have made it.
     pub(super) repeated: Option<Duration>,
     /// Why everything stopped, when it did: the ledger or the lease was lost, or the caller asked.
@@ -50,8 +50,7 @@ impl Report {
         self.done += later.done;
         self.mutations += later.mutations;
         self.took += later.took;
-        self.doubted = later.doubted;
-        self.repeated = later.repeated;
+        self.repeated = self.repeated.max(later.repeated);
     }
 
     /// Whether nothing failed but what the cloud turned out to hold when the plan was carried out.

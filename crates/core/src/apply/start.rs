@@ -95,9 +95,25 @@ impl Run<'_> {
     pub(super) fn intend(&mut self, index: usize) {
         let Some(intent) = self.intent(index) else { return };
         self.outbox.push(Record::Intent(Box::new(intent)));
+        self.ops[index].intended = true;
+        let operation = &self.plan.operations[index];
+        if operation.verb == Verb::Create
+            && self.begun.contains(&operation.slot)
+            && self.is_tagged(&operation.type_name)
+        {
+            return self.repeat(index);
+        }
+        self.outbox_then.push(Then::Call(index));
+        self.ops[index].phase = Phase::Recorded;
+    }
+
+    /// Makes what has only tags although an earlier call may have made it. That is written down first: whoever comes next
+    /// counts, once an index of tags knows both.
+    pub(super) fn repeat(&mut self, index: usize) {
+        self.outbox.push(Record::Recheck);
         self.outbox_then.push(Then::Call(index));
         let op = &mut self.ops[index];
-        op.intended = true;
+        op.repeated = Some(self.setup.clock.now());
         op.phase = Phase::Recorded;
     }
 
@@ -230,9 +246,6 @@ impl Run<'_> {
             self.setup.events.send(self.setup.clock.now(), &started);
         }
         op.phase = Phase::InFlight;
-        if operation.verb == Verb::Create && (op.doubt.is_some() || self.begun.contains(&operation.slot)) {
-            op.repeated = Some(self.setup.clock.now());
-        }
         op.called = true;
         // What this call makes may be out of sight for as long as what the last one made.
         op.unseen = None;

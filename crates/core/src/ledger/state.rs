@@ -94,6 +94,8 @@ pub enum Recheck {
     Due,
     /// The run that has the lease does.
     UnderWay,
+    /// Something may have been made twice, and an index of tags may not know it yet: a run counts once the index does.
+    Doubted,
 }
 
 impl Recheck {
@@ -212,6 +214,7 @@ impl State {
             Record::Target(target) => self.target = Some(target.clone()),
             Record::Lease { holder, epoch, time_to_live } => {
                 self.recheck = match (&self.lease.holder, self.recheck) {
+                    (_, Recheck::Doubted) => Recheck::Doubted,
                     // Whoever had it gave no sign of life, and may not be dead.
                     (Some(_), _) => Recheck::Due,
                     (None, Recheck::No) => Recheck::No,
@@ -221,7 +224,7 @@ impl State {
                 self.attempts = self.attempts.saturating_add(1);
             }
             Record::Release => self.lease.holder = None,
-            Record::Recheck => self.recheck = Recheck::Due,
+            Record::Recheck => self.recheck = Recheck::Doubted,
             Record::Renew | Record::Consent(_) => {}
             Record::Generation { number } => self.generation = *number,
             Record::Intent(intent) => {
@@ -264,9 +267,11 @@ impl State {
             Record::Moved(moved) => self.move_declaration(moved)?,
             Record::Converged(converged) => {
                 self.converged = Some((**converged).clone());
-                if self.recheck == Recheck::UnderWay {
-                    self.recheck = Recheck::No;
-                }
+                self.recheck = match self.recheck {
+                    Recheck::UnderWay => Recheck::No,
+                    Recheck::Doubted if !converged.recheck => Recheck::No,
+                    still => still,
+                };
                 self.attempts = 0;
                 self.specs.clear();
                 self.forget_former_names();
