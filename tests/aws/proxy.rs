@@ -57,6 +57,8 @@ pub(crate) struct Arrived {
     pub(crate) faulty: bool,
     /// Whether the server was asked, and what its status was.
     pub(crate) status: Option<u16>,
+    /// Whether the answer was the one to an earlier request with the same token.
+    pub(crate) replayed: bool,
 }
 
 /// What goes wrong, with which calls, and how often.
@@ -245,7 +247,14 @@ impl State {
             let fault = fault.or_else(|| inner.ended(&action));
             let faulty = fault.is_some();
             let owner = header(&request.head, "x-amz-expected-bucket-owner").map(str::to_owned);
-            inner.calls.push(Arrived { action: action.clone(), key: key(request), owner, faulty, status: None });
+            inner.calls.push(Arrived {
+                action: action.clone(),
+                key: key(request),
+                owner,
+                faulty,
+                status: None,
+                replayed: false,
+            });
             let number = inner.calls.len();
             (number, fault)
         };
@@ -262,9 +271,10 @@ impl State {
             _ => {}
         }
         self.in_flight.fetch_add(1, Ordering::SeqCst);
-        let answer = self.ask(request, &action);
+        let (answer, replayed) = self.ask(request, &action);
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
-        self.inner().calls[number - 1].status = Some(answer.status);
+        let arrived = &mut self.inner().calls[number - 1];
+        (arrived.status, arrived.replayed) = (Some(answer.status), replayed);
         self.blow(number, Moment::Acted);
         let answer = match fault {
             Some(Kind::Lost) => return None,
@@ -292,10 +302,10 @@ impl State {
         }
     }
 
-    /// Asks the server, or remembers what it said to the same request with the same token.
-    fn ask(&self, request: &Request, action: &str) -> Answer {
+    /// Asks the server, or remembers what it said to the same request with the same token, and says that it does.
+    fn ask(&self, request: &Request, action: &str) -> (Answer, bool) {
         let Some(token) = token(request).or_else(|| association(request, action)) else {
-            return self.forward(request);
+            return (self.forward(request), false);
         };
         let key = (action.to_owned(), token.clone());
         let asked = String::from_utf8_lossy(&request.body).into_owned();
@@ -303,23 +313,24 @@ impl State {
         let _one_at_a_time = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((before, answer)) = self.inner().tokens.get(&key) {
             if action == "AssociateRouteTable" {
-                return refusal(request, 400, "Resource.AlreadyAssociated", "The subnet is already associated.");
+                let message = "The subnet is already associated.";
+                return (refusal(request, 400, "Resource.AlreadyAssociated", message), true);
             }
             if *before == asked {
-                return answer.clone();
+                return (answer.clone(), true);
             }
             if action == "CreateResource" {
                 let message = format!("ClientToken {token} is already associated with an existing operation");
-                return refusal(request, 400, "ClientTokenConflictException", &message);
+                return (refusal(request, 400, "ClientTokenConflictException", &message), true);
             }
             let message = "The request uses the same client token as a previous, but non-identical request.";
-            return refusal(request, 400, "IdempotentParameterMismatch", message);
+            return (refusal(request, 400, "IdempotentParameterMismatch", message), true);
         }
         let answer = self.forward(request);
         if answer.status < 300 {
             self.inner().tokens.insert(key, (asked, answer.clone()));
         }
-        answer
+        (answer, false)
     }
 
     fn forward(&self, request: &Request) -> Answer {

@@ -29,11 +29,11 @@ fn orders(world: &World, stack: &str, holder: &str) -> Orders {
 fn made(proxy: &Proxy) -> BTreeMap<String, usize> {
     let mut made = BTreeMap::new();
     let makes = |call: &Arrived| {
-        let verbs = ["Allocate", "Associate", "Attach", "Create", "Authorize", "Put", "POST"];
+        let verbs = ["Allocate", "Associate", "Attach", "Create", "Authorize", "POST"];
         verbs.iter().any(|verb| call.action.starts_with(verb)) && call.action != "CreateTags"
     };
     for call in proxy.calls().into_iter().filter(makes) {
-        if call.status.is_some_and(|status| status < 300) {
+        if !call.replayed && call.status.is_some_and(|status| status < 300) {
             *made.entry(call.action).or_default() += 1;
         }
     }
