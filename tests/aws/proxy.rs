@@ -273,8 +273,8 @@ impl State {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         let (answer, replayed) = self.ask(request, &action);
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
-        let arrived = &mut self.inner().calls[number - 1];
-        (arrived.status, arrived.replayed) = (Some(answer.status), replayed);
+        self.inner().calls[number - 1].status = Some(answer.status);
+        self.inner().calls[number - 1].replayed = replayed;
         self.blow(number, Moment::Acted);
         let answer = match fault {
             Some(Kind::Lost) => return None,
