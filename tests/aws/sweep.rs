@@ -29,7 +29,7 @@ fn orders(world: &World, stack: &str, holder: &str) -> Orders {
 fn made(proxy: &Proxy) -> BTreeMap<String, usize> {
     let mut made = BTreeMap::new();
     let makes = |call: &Arrived| {
-        let verbs = ["Allocate", "Associate", "Attach", "Create", "Authorize", "POST"];
+        let verbs = ["Allocate", "Associate", "Attach", "Create", "Authorize", "Put", "POST"];
         verbs.iter().any(|verb| call.action.starts_with(verb)) && call.action != "CreateTags"
     };
     for call in proxy.calls().into_iter().filter(makes) {
