@@ -8,6 +8,10 @@ use landfall::prelude::*;
 use landfall::sim::{Moment, SimCloud};
 use landfall::units::Date;
 
+/// A fifth of a run is small pieces of memory, taken and given back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A stack of the sweep: how it is declared, and how many native resources it has.
 #[derive(Clone, Copy)]
 struct Stack {
@@ -41,10 +45,10 @@ impl Stack {
     fn clean(self) -> (Content, u64) {
         block_on(async {
             let world = World::new(1);
-            let platform = world.place(self.declare(), "clean");
+            let (host, platform) = self.process(&world, 0);
             assert_eq!(platform.graph().len(), self.natives);
-            platform.converge().await.unwrap();
-            (world.content(), world.cloud.calls())
+            host.run(platform.converge()).await.unwrap().unwrap();
+            (world.content(), host.calls())
         })
     }
 
@@ -63,15 +67,14 @@ impl Stack {
                 }
             }
             let (host, heir) = self.process(&world, kills.len());
-            let before = world.cloud.calls();
             let outcome = host.run(heir.converge()).await.unwrap();
             outcome.unwrap_or_else(|error| panic!("{kills:?}: {error:?}"));
-            let calls = world.cloud.calls() - before;
+            let calls = host.calls();
             assert_eq!(differences(&world.content(), content), [""; 0], "{kills:?}");
             world.check_census(&heir).await;
-            let mutations = world.cloud.mutations();
+            let mutations = host.mutations();
             heir.converge().await.unwrap();
-            assert_eq!(world.cloud.mutations(), mutations, "{kills:?}: the run after changes nothing");
+            assert_eq!(host.mutations(), mutations, "{kills:?}: the run after changes nothing");
             (deaths, calls)
         })
     }
@@ -91,7 +94,9 @@ impl Stack {
         let (content, calls) = self.clean();
         for call in (1..=calls).filter(|call| call % of == share) {
             for moment in MOMENTS {
-                for again in 1..=self.killed(&[(call, moment)], &content).1 {
+                let resumes = self.killed(&[(call, moment)], &content).1;
+                assert!(resumes > 1, "who goes on after call {call} makes calls: {resumes}");
+                for again in 1..=resumes {
                     for second in MOMENTS {
                         let kills = [(call, moment), (again, second)];
                         assert_eq!(self.killed(&kills, &content).0, 2, "{kills:?}: both calls are made");
@@ -128,7 +133,9 @@ macro_rules! shares {
 
 shares! {
     a_hundred_pairs_on_12_resources: SMALL.pairs(0, 1, 100);
+    #[ignore = "it takes a minute: the gate runs it with --release -- --ignored every_pair_of_kills_on_12"]
     every_pair_of_kills_on_12_resources_at_even_calls: SMALL.every_pair(0, 2);
+    #[ignore = "it takes a minute: the gate runs it with --release -- --ignored every_pair_of_kills_on_12"]
     every_pair_of_kills_on_12_resources_at_odd_calls: SMALL.every_pair(1, 2);
     two_hundred_pairs_on_60_resources: MIDDLE.pairs(0, 1, 200);
     twenty_pairs_on_500_resources: LARGE.pairs(0, 1, 20);
@@ -138,8 +145,8 @@ shares! {
     a_thousand_pairs_on_500_resources: LARGE.pairs(0, 2, 2_000);
     #[ignore = "it takes minutes: run it with --release -- --ignored pairs_on_500"]
     another_thousand_pairs_on_500_resources: LARGE.pairs(1, 2, 2_000);
-    #[ignore = "it takes an hour: run it with --release -- --ignored"]
+    #[ignore = "it takes an hour: run it with --release -- --ignored every_pair_of_kills_on_60"]
     every_pair_of_kills_on_60_resources_at_even_calls: MIDDLE.every_pair(0, 2);
-    #[ignore = "it takes an hour: run it with --release -- --ignored"]
+    #[ignore = "it takes an hour: run it with --release -- --ignored every_pair_of_kills_on_60"]
     every_pair_of_kills_on_60_resources_at_odd_calls: MIDDLE.every_pair(1, 2);
 }
