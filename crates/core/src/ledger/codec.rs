@@ -1,8 +1,9 @@
 //! The bytes of an entry: one header line, then one line of JSON.
 //!
 //! `landfall-ledger {format} {sha256}`: the hash covers the format and everything after the header line, so that any
-//! damage is found before anything is understood. Within a format, readers pass over fields they do not know; a record
-//! of an unknown kind is [`Code::LedgerNewer`], because a fact that is passed over would make the state wrong.
+//! damage is found before anything is understood. The next entry carries it, so that no entry can be put in another's place.
+//! Within a format, readers pass over fields they do not know; a record of an unknown kind is [`Code::LedgerNewer`], because a
+//! fact that is passed over would make the state wrong.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -27,8 +28,7 @@ pub(super) fn encode(entry: &Entry) -> Result<Bytes> {
     let body = serde_json::to_vec(entry).map_err(|error| {
         Error::internal(format!("an entry cannot be written as JSON: {}", entry.number)).because(error)
     })?;
-    let deepest = nesting(&body);
-    if deepest > DEEPEST {
+    if let Some(deepest) = too_deep(&body) {
         return Err(Error::new(Code::InvalidValue, format!("a property is nested too deeply: {deepest} levels"))
             .hint("pass the property as JSON text, or flatten it"));
     }
@@ -56,9 +56,12 @@ pub(super) fn decode(bytes: &[u8], stack: &StackId, number: u64) -> Result<Entry
     Ok(entry)
 }
 
-/// What the next entry carries to be chained to the one with these bytes: their hash, 64 hexadecimal digits.
+/// What the next entry carries to be chained to this one, whose bytes were made or checked here: the hash in its header, 64
+/// hexadecimal digits.
 pub(super) fn hash(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    let header = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let hash = header.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    String::from_utf8_lossy(hash).into_owned()
 }
 
 /// [`Code::LedgerDamaged`] for one entry.
@@ -121,8 +124,12 @@ fn checksum(format: &str, body: &[u8]) -> String {
     hex(&Sha256::new().chain_update(format).chain_update(b"\n").chain_update(body).finalize())
 }
 
-/// How many brackets are open at the deepest place.
-fn nesting(json: &[u8]) -> usize {
+/// How many brackets are open at the deepest place, if these are too many.
+fn too_deep(json: &[u8]) -> Option<usize> {
+    let brackets = json.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if brackets <= DEEPEST {
+        return None;
+    }
     let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
     for byte in json {
         match byte {
@@ -137,7 +144,7 @@ fn nesting(json: &[u8]) -> usize {
             _ => {}
         }
     }
-    deepest
+    Some(deepest).filter(|deepest| *deepest > DEEPEST)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub struct Entry {
     pub stack: StackId,
     /// Its number, from 1, without gaps.
     pub number: u64,
-    /// The hash of the entry before it, 64 hexadecimal digits; zeros for the first.
+    /// The hash of the entry before it, as its header has it: 64 hexadecimal digits; zeros for the first.
     pub previous: String,
     /// Number of the newest entry, this one included, that holds a checkpoint; 0 when there is none.
     pub checkpoint: u64,
