@@ -150,7 +150,7 @@ BREAKS = [
         "recheck", "nobody counts what a sleeping holder made too late", CORE + "ledger/state.rs",
         "                    (Some(_), _) => Recheck::Due,",
         "                    (Some(_), _) => Recheck::No,",
-        "--test schedules from_seed_0_on",
+        "--test sleeping_holder",
     ),
     Break(
         "twins", "what was made twice is kept", CORE + "apply/converge.rs",

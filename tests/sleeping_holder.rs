@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use common::{MOMENTS, World, small};
 use futures_util::future::join;
+use landfall::Code;
 use landfall::prelude::*;
+use landfall::properties;
 use landfall::resource::{Address, Verb};
 use landfall::sim::{Fault, FaultKind, Moment, On, SimCloud};
 use landfall::units::Date;
@@ -114,6 +116,36 @@ async fn what_a_sleeper_made_a_second_time_is_removed_by_itself() {
     assert_eq!(creates.len(), 2, "both made a key");
     let keys = world.cloud.objects().into_iter().filter(|object| object.type_name == "AWS::KMS::Key").count();
     assert_eq!(keys, 1, "the one that nothing refers to is gone");
+}
+
+#[tokio::test]
+async fn what_a_sleeper_made_for_nobody_is_found_by_the_next_run() {
+    let logs = |host: &SimCloud, holder: &str| {
+        let mut platform = Platform::builder("sleeper", "dev", Aws::new("eu-west-1"));
+        platform.native("logs", "AWS::Logs::LogGroup", properties! { "LogGroupName" => "/sleeper" });
+        platform.simulate(host).ledger(host.ledger()).holder(holder);
+        platform.build().unwrap()
+    };
+    let probe = World::new(1).cloud.host("probe");
+    probe.run(bucket(&probe, "probe").converge()).await.unwrap().unwrap();
+    let create = probe.log().into_iter().find(|call| call.name == "create").unwrap();
+
+    let world = World::new(1);
+    let (sleeper, other) = (world.cloud.host("sleeper"), world.cloud.host("other"));
+    // It wakes to send its request and then dies, long after the other one found nothing and forgot what nobody wants.
+    sleeper.pause_at(create.number, Moment::Before, PAUSE);
+    sleeper.crash_at(create.number + 1, Moment::Before);
+    let (slept, waiter) = (bucket(&sleeper, "sleeper"), logs(&other, "other"));
+    let (one, two) = together(&sleeper, &slept, &other, &waiter).await;
+    assert!(one.is_none(), "it died");
+    two.unwrap().unwrap();
+    other.run(other.clock().sleep(PAUSE)).await.unwrap();
+    let types = || world.cloud.objects().iter().map(|object| object.type_name.to_string()).collect::<Vec<_>>();
+    assert_eq!(types(), ["AWS::Logs::LogGroup", "AWS::KMS::Key"]);
+
+    let next = world.cloud.host("next");
+    let error = next.run(logs(&next, "next").converge()).await.unwrap().unwrap_err();
+    assert_eq!(error.code(), Code::Protected, "a key is deleted with consent alone: {error}");
 }
 
 /// Converges on a host of its own with a create whose answer is lost. Gives the calls that looked for the object.
