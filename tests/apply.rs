@@ -11,7 +11,9 @@ use futures_util::future::{Either, join, select};
 use landfall::Code;
 use landfall::apply::Urgency;
 use landfall::clock::drive;
+use landfall::plan::Plan;
 use landfall::prelude::*;
+use landfall::properties;
 use landfall::resource::{Address, Properties, Value, Verb};
 use landfall::sim::{Chaos, Fault, FaultKind, Moment, On};
 
@@ -359,6 +361,50 @@ async fn what_failed_and_is_seen_late_is_made_anew_all_the_same() {
         let error = world.place(small(), "first").converge().await.unwrap_err();
         assert_eq!((error.code(), error.address()), (Code::ProvisioningFailed, Some(&address(&route))), "{error}");
         finish(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn what_fails_while_the_next_run_waits_for_it_is_made_anew() {
+    let twin = World::new(11);
+    twin.place(small(), "twin").converge().await.unwrap();
+    let nat = Some(address(NAT));
+    let create = twin.cloud.log().into_iter().find(|call| call.name == "create" && call.address == nat).unwrap();
+
+    let world = World::new(11);
+    let message = "it did not stabilise".to_owned();
+    world.cloud.fail(Fault::new(creating(NAT), FaultKind::ProvisioningFailed { message }));
+    world.cloud.crash_at(create.number, Moment::Acted);
+    assert!(world.converge_or_die(world.place(small(), "doomed")).await);
+    world.cloud.restart();
+    finish(&world).await;
+    assert_eq!(creates(&world, NAT), 2);
+}
+
+/// A log group is replaced; it is deleted first, since the new one has the same name. The answer to the first delete is lost,
+/// and the cloud acts on it much later.
+#[tokio::test]
+async fn a_late_delete_does_not_hit_what_is_made_under_the_same_name() {
+    let group = "aws/native/logs/resource";
+    let declared = |class: &str| {
+        let mut platform = Platform::builder("late", "dev", Aws::new("eu-west-1"));
+        let properties = properties! { "LogGroupName" => "/small", "LogGroupClass" => class };
+        platform.native("logs", "AWS::Logs::LogGroup", properties);
+        platform
+    };
+    for seed in 1..=8 {
+        let world = World::new(seed);
+        world.place(declared("STANDARD"), "first").converge().await.unwrap();
+        let late = FaultKind::Delayed(Duration::from_secs(15));
+        world.cloud.fail(Fault::new(On::Address(address(group), Verb::Delete), late));
+        let platform = world.place(declared("INFREQUENT_ACCESS"), "second");
+        let plan = platform.plan().await.unwrap();
+        let plan = plan.consents_needed().into_iter().try_fold(plan, Plan::consent).unwrap();
+        platform.apply(plan).await.unwrap();
+        let clock = world.cloud.clock();
+        drive(clock.clone(), clock.sleep(Duration::from_secs(60))).await;
+        assert_eq!(world.cloud.objects().len(), 1, "seed {seed}");
+        assert!(platform.plan().await.unwrap().is_empty(), "seed {seed}");
     }
 }
 

@@ -8,7 +8,7 @@ use super::run::{Phase, Purpose, Run, interval, millis, millis3};
 use crate::driver::{self, Health, Observation, Observed, Progress};
 use crate::event::EventKind;
 use crate::ledger::Record;
-use crate::plan;
+use crate::plan::{self, Books};
 use crate::resource::{IdentityClass, Ownership, Properties, Verb};
 use crate::{Code, Error, Remains, Retry};
 
@@ -59,6 +59,9 @@ impl Run<'_> {
             Progress::Failed(error) if error.retry_class() != Retry::Never || error.code() == Code::AlreadyExists => {
                 self.refused(index, error);
             }
+            Progress::Failed(error) if self.is_taken_over(index) => {
+                self.came_to_nothing(index, error.message());
+            }
             Progress::Failed(error) => {
                 let remains = match error.remains() {
                     Remains::Nothing if self.plan.operations[index].verb == Verb::Create => Remains::Something,
@@ -95,6 +98,22 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// Whether what an earlier run began is waited for, and this run has not called for it.
+    fn is_taken_over(&self, index: usize) -> bool {
+        let operation = &self.plan.operations[index];
+        let begun = operation.verb == Verb::Create && self.begun.contains(&operation.slot);
+        !self.ops[index].called && (begun || operation.books == Some(Books::Adopt))
+    }
+
+    /// What an earlier run began has failed: the next plan deletes it and makes it anew.
+    fn came_to_nothing(&mut self, index: usize, reason: &str) {
+        let error =
+            Error::new(Code::StalePlan, format!("what an earlier run began is there, and has failed: {reason}"))
+                .leaves(Remains::Something)
+                .hint("plan again: it is deleted and made anew");
+        self.give_up(index, error);
     }
 
     /// It is there, and the rest of what was asked for takes an update.
@@ -223,6 +242,9 @@ impl Run<'_> {
             return self.intend(index);
         }
         if operation.verb == Verb::Delete {
+            if self.may_still_arrive(index) {
+                return self.rest(index, PAUSE, None);
+            }
             self.ops[index].phase = Phase::Ready;
             return self.enqueue(index);
         }
@@ -231,11 +253,7 @@ impl Run<'_> {
             Health::Failed(reason) => {
                 let reason = self.setup.scrub(&reason);
                 if operation.verb == Verb::Create && self.begun.contains(&operation.slot) {
-                    let message = format!("what an earlier run began is there, and has failed: {reason}");
-                    let error = Error::new(Code::StalePlan, message)
-                        .leaves(Remains::Something)
-                        .hint("plan again: it is deleted and made anew");
-                    return self.give_up(index, error);
+                    return self.came_to_nothing(index, &reason);
                 }
                 let hint = match operation.verb {
                     Verb::Create => "run converge again: it is deleted and made anew",
@@ -272,6 +290,16 @@ impl Run<'_> {
                 self.accepted(index, driver::Operation { identity, verb: Verb::Create, handle: None, progress });
             }
         }
+    }
+
+    /// Whether a delete whose answer was lost may still be on its way: were it repeated now, the first one could hit what is
+    /// made anew under the same name.
+    fn may_still_arrive(&self, index: usize) -> bool {
+        let of = self.setup.catalog.get(&self.plan.operations[index].type_name);
+        let (Ok(of), Some(unseen)) = (of, self.ops[index].unseen) else { return false };
+        let waited = self.ops[index].asked.saturating_sub(unseen);
+        let named = matches!(of.identity, IdentityClass::Named(_) | IdentityClass::Tuple(_));
+        named && waited <= absence(of.lag + self.setup.options.call_timeout)
     }
 
     /// The parent that an object without marks belongs to, when it is neither the one that is wanted nor one of ours.
