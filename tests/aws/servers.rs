@@ -220,11 +220,12 @@ impl Servers {
     /// A look at what is changed, or at a change, which it may bring to its end.
     fn look(&self, is_meant: impl Fn(&str, &str) -> bool) {
         let due = self.updates().look(is_meant);
-        if let Some((_, request)) = due {
+        if let Some((id, request)) = due {
             let path = request.path.clone();
             let asked = serde_json::from_slice(&request.body).unwrap_or_default();
             let made = self.make(&request, &path, &asked);
             assert!(made.status < 300, "{path}: {}", String::from_utf8_lossy(&made.body));
+            self.updates().made(&id);
         }
     }
 

@@ -149,12 +149,22 @@ impl Updates {
         Ok((id, at_once))
     }
 
-    /// A look at what is changed, or at the change. What is to be made now, if it is.
+    /// A look at what is changed, or at the change. What is to be made now, if it is, with the id of the change: it is over
+    /// when it [was made](Self::made), so that nobody hears of it before a look shows it.
     pub(crate) fn look(&mut self, is_meant: impl Fn(&str, &str) -> bool) -> Option<(String, Request)> {
         let one = self.all.iter_mut().find(|one| !one.over && is_meant(&one.of, &one.id))?;
+        let being_made = one.left == 0 && one.end.is_none();
         one.left = one.left.saturating_sub(1);
-        one.over = one.left == 0;
-        (one.over && one.end.is_none()).then(|| (one.of.clone(), one.request.clone()))
+        if being_made || one.left > 0 {
+            return None;
+        }
+        one.over = one.end.is_some();
+        (!one.over).then(|| (one.id.clone(), one.request.clone()))
+    }
+
+    /// A change was made.
+    pub(crate) fn made(&mut self, id: &str) {
+        self.all.iter_mut().filter(|one| one.id == id).for_each(|one| one.over = true);
     }
 
     /// What is told of a change.
