@@ -408,6 +408,21 @@ async fn a_late_delete_does_not_hit_what_is_made_under_the_same_name() {
     }
 }
 
+/// An alias bears no marks. The one that failed is deleted and made anew, the create gets lost on its way, and what is seen
+/// after it is the old one.
+#[tokio::test]
+async fn a_sight_of_what_was_deleted_a_moment_ago_is_not_taken_for_what_is_made_anew() {
+    for seed in 1..=8 {
+        let world = World::new(seed);
+        let message = "it did not stabilise".to_owned();
+        world.cloud.fail(Fault::new(creating(ALIAS), FaultKind::ProvisioningFailed { message }));
+        world.place(small(), "first").converge().await.unwrap_err();
+        world.cloud.fail(Fault::new(creating(ALIAS), FaultKind::OutcomeUnknown { acted: false }));
+        world.cloud.fail(Fault::new(On::Address(address(ALIAS), Verb::Read), FaultKind::Stale).times(4));
+        finish(&world).await;
+    }
+}
+
 #[tokio::test]
 async fn what_bears_no_marks_belongs_to_its_parent() {
     let made = World::new(11);

@@ -92,10 +92,9 @@ async fn whoever_sleeps_at_a_call_commits_and_starts_nothing_when_it_wakes() {
     }
 }
 
-#[tokio::test]
-async fn what_a_sleeper_made_a_second_time_is_removed_by_itself() {
-    let world = World::new(1);
-    let probe = world.cloud.host("probe");
+/// A sleeper wakes to make a key for the second time; whoever then removes the surplus dies at that, if that is said.
+async fn makes_a_second_key(dies: Option<(&str, u64)>) -> World {
+    let probe = World::new(1).cloud.host("probe");
     probe.run(bucket(&probe, "probe").converge()).await.unwrap().unwrap();
     let create = probe.log().into_iter().find(|call| call.name == "create").unwrap();
     assert_eq!(create.type_name.as_deref(), Some("AWS::KMS::Key"));
@@ -104,18 +103,71 @@ async fn what_a_sleeper_made_a_second_time_is_removed_by_itself() {
     let (sleeper, other) = (world.cloud.host("sleeper"), world.cloud.host("other"));
     // Its request is on its lips while the other one takes over and makes a key of its own.
     sleeper.pause_at(create.number, Moment::Before, PAUSE);
+    if let Some((name, call)) = dies {
+        [&sleeper, &other][usize::from(name == "other")].crash_at(call, Moment::Before);
+    }
+    let (slept, waiter) = (bucket(&sleeper, "sleeper"), bucket(&other, "other"));
+    let (one, two) = together(&sleeper, &slept, &other, &waiter).await;
+    if dies.is_none() {
+        assert_eq!(one.unwrap().unwrap(), two.unwrap().unwrap());
+    }
+    let log = world.cloud.log();
+    let creates = log.iter().filter(|call| call.name == "create" && call.type_name == create.type_name);
+    assert_eq!(creates.count(), 2, "both made a key");
+    world
+}
+
+fn keys(world: &World) -> usize {
+    world.cloud.objects().iter().filter(|object| object.type_name == "AWS::KMS::Key").count()
+}
+
+#[tokio::test]
+async fn what_a_sleeper_made_a_second_time_is_removed_by_itself() {
+    let world = makes_a_second_key(None).await;
+    assert_eq!(keys(&world), 1, "the one that nothing refers to is gone");
+    let delete = world.cloud.log().into_iter().find(|call| call.name == "delete").unwrap();
+
+    let world = makes_a_second_key(Some((&delete.host, delete.number))).await;
+    assert_eq!(keys(&world), 2, "it died before its delete was sent");
+    let next = world.cloud.host("next");
+    next.run(bucket(&next, "next").converge()).await.unwrap().unwrap();
+    assert_eq!(keys(&world), 1, "the delete that was begun needs no consent either");
+}
+
+#[tokio::test]
+async fn a_delete_that_a_sleeper_sends_when_it_wakes_is_mended_by_itself() {
+    let policy: Address = "aws/bucket/files/policy".parse().unwrap();
+    // The policy fails; the next run deletes it and makes it anew.
+    let failed = async || {
+        let world = World::new(1);
+        let message = "it did not stabilise".to_owned();
+        let fault = FaultKind::ProvisioningFailed { message };
+        world.cloud.fail(Fault::new(On::Address(policy.clone(), Verb::Create), fault));
+        let first = world.cloud.host("first");
+        first.run(bucket(&first, "first").converge()).await.unwrap().unwrap_err();
+        world
+    };
+    let world = failed().await;
+    let probe = world.cloud.host("sleeper");
+    probe.run(bucket(&probe, "sleeper").converge()).await.unwrap().unwrap();
+    let mine = |call: &&landfall::sim::Call| &*call.host == "sleeper" && call.name == "delete";
+    let delete = world.cloud.log().iter().find(mine).unwrap().number;
+
+    let world = failed().await;
+    let (sleeper, other) = (world.cloud.host("sleeper"), world.cloud.host("other"));
+    sleeper.pause_at(delete, Moment::Before, PAUSE);
+    let slow = FaultKind::Delayed(Duration::from_secs(8));
+    world.cloud.fail(Fault::new(On::Address(policy.clone(), Verb::Delete), slow));
     let (slept, waiter) = (bucket(&sleeper, "sleeper"), bucket(&other, "other"));
     let (one, two) = together(&sleeper, &slept, &other, &waiter).await;
     assert_eq!(one.unwrap().unwrap(), two.unwrap().unwrap());
-    let creates: Vec<_> = world
-        .cloud
-        .log()
-        .into_iter()
-        .filter(|call| call.name == "create" && call.type_name == create.type_name)
-        .collect();
-    assert_eq!(creates.len(), 2, "both made a key");
-    let keys = world.cloud.objects().into_iter().filter(|object| object.type_name == "AWS::KMS::Key").count();
-    assert_eq!(keys, 1, "the one that nothing refers to is gone");
+    let deletes = world.cloud.log().iter().filter(|call| call.name == "delete").count();
+    assert_eq!(deletes, 2, "each deleted the one that failed");
+    other.run(other.clock().sleep(PAUSE)).await.unwrap();
+    let last = world.cloud.host("last");
+    last.run(async { world.check_census(&bucket(&last, "last")).await }).await.unwrap();
+    assert!(last.run(bucket(&last, "last").plan()).await.unwrap().unwrap().is_empty());
+    assert!(world.content().contains_key("aws/bucket/files/policy"));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::look::{PAUSE, absence};
 use super::retry::back_off;
-use super::run::{Phase, Purpose, Run, interval, millis, millis3};
+use super::run::{Op, Phase, Purpose, Run, interval, millis, millis3};
 use crate::driver::{self, Health, Observation, Observed, Progress};
 use crate::event::EventKind;
 use crate::ledger::Record;
@@ -227,6 +227,10 @@ impl Run<'_> {
             Ownership::Ours(marks) if marks.generation != generation && purpose != Purpose::BeforeDelete => {
                 return self.not_yet(index, "an older object of this address is still there");
             }
+            // Without marks it may be one of the same name that was deleted before this create was sent.
+            Ownership::Inherited if operation.verb == Verb::Create && !self.is_seen_late(index) => {
+                return self.rest(index, PAUSE, None);
+            }
             Ownership::Inherited if operation.verb != Verb::Delete => {
                 if let Some(parent) = self.other_parent(index, &seen) {
                     let message =
@@ -300,6 +304,14 @@ impl Run<'_> {
         let waited = self.ops[index].asked.saturating_sub(unseen);
         let named = matches!(of.identity, IdentityClass::Named(_) | IdentityClass::Tuple(_));
         named && waited <= absence(of.lag + self.setup.options.call_timeout)
+    }
+
+    /// Whether the look began so late that it cannot show what was deleted before the call.
+    fn is_seen_late(&self, index: usize) -> bool {
+        let of = self.setup.catalog.get(&self.plan.operations[index].type_name);
+        let Op { asked, doubt, .. } = &self.ops[index];
+        let passed = asked.saturating_sub(doubt.unwrap_or_default());
+        of.is_ok_and(|of| of.lag.is_zero() || passed > absence(of.lag))
     }
 
     /// The parent that an object without marks belongs to, when it is neither the one that is wanted nor one of ours.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, Either, select};
 
 use super::converge::Setup;
+use crate::clock::Clock;
 use crate::driver::{Context, Driver, Observation, Operation, Progress};
 use crate::resource::{Identity, Properties, Verb};
 use crate::{Code, Error, Remains, Result, Retry};
@@ -40,7 +41,7 @@ pub(super) fn mutate(
                 Verb::Read => Err(Error::internal("a read is not a mutating call")),
             }
         };
-        let result = bounded(&setup, call, || {
+        let result = bounded(&*setup.clock, setup.options.call_timeout, call, || {
             Error::new(Code::OutcomeUnknown, format!("no answer within {}", seconds(setup.options.call_timeout)))
                 .retry(Retry::Unknown)
                 .leaves(Remains::Unknown)
@@ -55,7 +56,8 @@ pub(super) fn look(setup: &Arc<Setup>, driver: Arc<dyn Driver>, indices: Vec<usi
     let setup = setup.clone();
     Box::pin(async move {
         let cx = setup.context();
-        let result = bounded(&setup, driver.observe(&cx, &these), || no_answer(&setup)).await;
+        let result =
+            bounded(&*setup.clock, setup.options.call_timeout, driver.observe(&cx, &these), || no_answer(&setup)).await;
         Happening::Looked { indices, result: result.and_then(|all| same_length(all, these.len())) }
     })
 }
@@ -65,7 +67,8 @@ pub(super) fn poll(setup: &Arc<Setup>, driver: Arc<dyn Driver>, indices: Vec<usi
     let setup = setup.clone();
     Box::pin(async move {
         let cx = setup.context();
-        let result = bounded(&setup, driver.poll(&cx, &these), || no_answer(&setup)).await;
+        let result =
+            bounded(&*setup.clock, setup.options.call_timeout, driver.poll(&cx, &these), || no_answer(&setup)).await;
         Happening::Polled { indices, result: result.and_then(|all| same_length(all, these.len())) }
     })
 }
@@ -76,15 +79,16 @@ impl Setup {
     }
 }
 
+/// The time-out comes first: a process that slept past it, and past its lease, sends nothing that it had not sent before.
 async fn bounded<T>(
-    setup: &Setup,
+    clock: &dyn Clock,
+    limit: Duration,
     call: impl std::future::Future<Output = Result<T>>,
     late: impl FnOnce() -> Error,
 ) -> Result<T> {
-    let timeout = setup.clock.sleep(setup.options.call_timeout);
-    match select(std::pin::pin!(call), timeout).await {
-        Either::Left((result, _)) => result,
-        Either::Right(((), _)) => Err(late()),
+    match select(clock.sleep(limit), std::pin::pin!(call)).await {
+        Either::Left(((), _)) => Err(late()),
+        Either::Right((result, _)) => result,
     }
 }
 
@@ -102,4 +106,28 @@ fn same_length<T>(all: Vec<T>, expected: usize) -> Result<Vec<T>> {
 
 fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::drive;
+    use crate::sim::SimCloud;
+
+    #[tokio::test]
+    async fn what_is_due_when_the_time_is_over_is_not_sent() {
+        let cloud = SimCloud::empty(1);
+        let (clock, limit) = (cloud.clock(), Duration::from_secs(10));
+        for (before, sends) in [(9, true), (10, false), (600, false)] {
+            let mut sent = false;
+            let call = async {
+                clock.sleep(Duration::from_secs(before)).await;
+                sent = true;
+                Ok(())
+            };
+            let late = || Error::internal("late");
+            let result = drive(clock.clone(), bounded(&*clock, limit, call, late)).await;
+            assert_eq!((result.is_ok(), sent), (sends, sends), "{before} s");
+        }
+    }
 }

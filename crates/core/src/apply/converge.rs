@@ -283,6 +283,8 @@ impl Engine {
         self.check_generation(session.state())?;
         if *suspect == Suspect::LateCalls {
             session.commit(vec![Record::Recheck]).await?;
+            // What left with this process when it woke arrives before it looks.
+            self.rest(self.longest_flight(), &mut Some(session)).await?;
             *suspect = Suspect::Nothing;
         }
         if session.state().is_empty() && !self.count(&mut Some(session)).await?.is_empty() {
@@ -464,6 +466,17 @@ impl Engine {
             .hint("use credentials and a region of the pinned target, or a ledger of its own for the other one")),
             _ => Ok(()),
         }
+    }
+
+    /// How long a call may be on its way, and what it did out of sight of a look by name or id.
+    fn longest_flight(&self) -> Duration {
+        let lags = self
+            .setup
+            .expanded
+            .graph
+            .iter()
+            .filter_map(|resource| self.setup.catalog.get(&resource.type_name).ok().map(|of| of.lag));
+        absence(lags.max().unwrap_or_default() + self.setup.options.call_timeout)
     }
 
     /// How long a call may be on its way, and what it made out of sight of a search by tags.

@@ -159,7 +159,14 @@ impl Run<'_> {
                 _ => self.report.not_started.push(address),
             }
             let unclear = op.called && op.phase != Phase::Ended;
-            self.report.late |= unclear && operation.verb == Verb::Create && self.is_tagged(&operation.type_name);
+            // What has only tags may be made once more; what is found by its name, and was made anew by somebody else, may be
+            // hit by the delete of the one before it.
+            let matters = match operation.verb {
+                Verb::Create => self.is_tagged(&operation.type_name),
+                Verb::Delete => !self.is_tagged(&operation.type_name),
+                Verb::Update | Verb::Read => false,
+            };
+            self.report.late |= unclear && matters;
             self.report.repeated = self.report.repeated.max(op.repeated);
         }
         if self.cancelled.is_some() && self.report.stopped.is_none() {

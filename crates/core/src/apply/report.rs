@@ -25,7 +25,7 @@ pub struct Report {
     pub mutations: u64,
     /// How long it took on the platform's clock.
     pub took: Duration,
-    /// Whether a call may still make an object that has only tags.
+    /// Whether a call may still make an object that has only tags, or delete what has been made anew under the same name.
     pub(super) late: bool,
     /// When such an object was last made although an earlier call may have made it.
     pub(super) repeated: Option<Duration>,

@@ -165,6 +165,12 @@ impl<'a> Survey<'a, '_> {
                 },
             };
             self.known.insert((&intent.type_name, &observed.id));
+            let twin = match &observed.owner {
+                Ownership::Ours(marks) if deleting => {
+                    self.is_twin(&slot.address, marks.generation, &intent.type_name, &observed.id)
+                }
+                _ => false,
+            };
             let object = Object {
                 slot: slot.clone(),
                 type_name: &intent.type_name,
@@ -178,7 +184,7 @@ impl<'a> Survey<'a, '_> {
                 protected: intent.protected,
                 observed: Some(observed),
                 standing: if deleting { Standing::Deleting } else { Standing::Made },
-                twin: false,
+                twin,
             };
             let site = self.site(&slot.address);
             if deleting || outdated || site.made.is_some() || site.open.is_some() {
@@ -212,18 +218,10 @@ impl<'a> Survey<'a, '_> {
             }
             let slot = Slot::new(&found.marks.address, found.marks.generation);
             let taken = state.deposed.contains_key(&slot) || state.intents.contains_key(&slot);
-            let of = self.catalog.get(&found.type_name).ok();
-            let holds_data = of.is_some_and(|of| of.holds_data);
-            let tagged = of.is_some_and(|of| of.identity == IdentityClass::Tagged);
+            let holds_data = self.catalog.get(&found.type_name).is_ok_and(|of| of.holds_data);
+            let twin = !referred.contains(found.id.as_str())
+                && self.is_twin(&found.marks.address, found.marks.generation, &found.type_name, &found.id);
             let site = self.site(&found.marks.address);
-            // One create that was sent twice: what nothing refers to has never been used.
-            let same = |other: &Object<'_>| {
-                other.slot.generation == slot.generation && other.type_name == found.type_name && other.id != found.id
-            };
-            let recorded = |other: &&Object<'_>| !matches!(other.standing, Standing::Found);
-            let twin = tagged
-                && !referred.contains(found.id.as_str())
-                && site.held.iter().chain(&site.made).filter(recorded).any(same);
             let protected = holds_data && !twin;
             let first = site.held.is_none() && site.made.is_none() && site.open.is_none() && !taken;
             let first = first && !site.gone.iter().any(|gone| gone.slot.generation >= slot.generation);
@@ -255,6 +253,20 @@ impl<'a> Survey<'a, '_> {
                 site.extra.push(object);
             }
         }
+    }
+
+    /// Whether an object is what one create made that was sent twice: its marks are those of another one, which the ledger
+    /// leads to.
+    fn is_twin(&self, address: &Address, generation: u32, type_name: &str, id: &str) -> bool {
+        let of = self.catalog.get(type_name);
+        let same = |other: &Object<'_>| {
+            !matches!(other.standing, Standing::Found)
+                && other.slot.generation == generation
+                && other.type_name == type_name
+                && other.id != id
+        };
+        of.is_ok_and(|of| of.identity == IdentityClass::Tagged)
+            && self.sites.get(address).is_some_and(|site| site.held.iter().chain(&site.made).any(same))
     }
 
     /// What was seen of one object, once it is sure whose it is.

@@ -20,10 +20,10 @@ use crate::Code;
 use crate::clock::{Hold, drive};
 use crate::resource::Address;
 
-/// When a host dies, within one call.
+/// When a host dies or falls asleep, within one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
-    /// The request is never sent.
+    /// The request is never sent; that of a host which sleeps leaves when the host wakes, whatever it does then.
     Before,
     /// The other side acts and no reply arrives.
     Acted,
@@ -118,6 +118,7 @@ pub struct Pass {
     entry: usize,
     /// What the request's id is drawn from.
     request: Random,
+    /// How long it is on the way from now on. What leaves a host that sleeps leaves it when the host wakes.
     pub(super) there: Duration,
     back: Duration,
 }
@@ -321,8 +322,9 @@ impl SimCloud {
         let mut random = self.chance("call", number);
         let (low, high) = (Duration::from_millis(low), Duration::from_millis(high));
         let (there, back) = (random.between(low, high), random.between(low, high));
-        let pass = Pass { cloud: self.clone(), number, entry, request: random, there, back };
-        pass.reach(Moment::Before).await;
+        let mut pass = Pass { cloud: self.clone(), number, entry, request: random, there, back };
+        pass.there += pass.pause(Moment::Before);
+        pass.die(Moment::Before).await;
         pass
     }
 
@@ -367,16 +369,9 @@ impl Pass {
         self.request.clone().uuid()
     }
 
-    /// Dies here if that was ordered.
+    /// Sleeps and dies here if that was ordered.
     async fn reach(&self, moment: Moment) {
-        let host = &self.cloud.host;
-        let pause = {
-            let mut state = host.state();
-            let due = state.pauses.get(&self.number).filter(|(at, _)| *at == moment).map(|(_, duration)| *duration);
-            due.inspect(|_| _ = state.pauses.remove(&self.number))
-        };
-        if let Some(duration) = pause {
-            self.cloud.view.pause(duration);
+        if !self.pause(moment).is_zero() {
             let mut first = true;
             // Gives way once, so that whoever polls the host finds it paused.
             poll_fn(|cx| {
@@ -388,6 +383,22 @@ impl Pass {
             })
             .await;
         }
+        self.die(moment).await;
+    }
+
+    /// From here on the host stands still, if that was ordered; for how long.
+    fn pause(&self, moment: Moment) -> Duration {
+        let pause = {
+            let mut state = self.cloud.host.state();
+            let due = state.pauses.get(&self.number).filter(|(at, _)| *at == moment).map(|(_, duration)| *duration);
+            due.inspect(|_| _ = state.pauses.remove(&self.number))
+        };
+        pause.inspect(|duration| self.cloud.view.pause(*duration)).unwrap_or_default()
+    }
+
+    /// Dies here if that was ordered.
+    async fn die(&self, moment: Moment) {
+        let host = &self.cloud.host;
         let dies = {
             let mut state = host.state();
             let dies = state.crashes.get(&self.number) == Some(&moment);
