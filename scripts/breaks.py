@@ -94,8 +94,8 @@ BREAKS = [
     ),
     Break(
         "deleted", "a deleted object that is out of sight once is gone", CORE + "apply/answer.rs",
-        "of.is_ok_and(|of| of.lag.is_zero() || passed >",
-        "of.is_ok_and(|of| passed == passed || passed >",
+        "of.is_ok_and(|of| of.lag.is_zero() || passed > absence(of.lag + self",
+        "of.is_ok_and(|of| passed == passed || passed > absence(of.lag + self",
         "--test schedules from_seed_0_on",
     ),
     Break(
